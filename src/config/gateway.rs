@@ -1,0 +1,209 @@
+//! The compiled configuration: immutable, shared by all requests that began under it.
+use crate::{auth::Authenticator, cors::CorsPolicy, limit::Limits, route::{Pattern, RouteTable}, secret::Secret, token::TokenEndpoint, upstream::{IdentityHeaders, UpstreamIndex, Upstreams}, validate::QueryRules};
+use http::{HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The whole configuration, compiled.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Gateway {
+    pub server: Server,
+    pub listeners: Vec<Listener>,
+    pub admin: Admin,
+    pub api: Api,
+    pub bounds: Bounds,
+    pub auth: Auth,
+    pub limits: Limits,
+    /// `X-RateLimit-Reset` as epoch or delta seconds.
+    pub reset: ResetForm,
+    pub cors: CorsPolicy,
+    pub response_headers: HeaderEdits,
+    pub upstreams: Upstreams,
+    pub table: RouteTable,
+    /// By `RouteIndex`.
+    pub routes: Vec<Route>,
+    pub log: Log,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Worker threads; `threads = 0` is already resolved to the number of cores.
+    pub threads: usize,
+    /// Still serving, told to close, after SIGTERM.
+    pub drain_delay: Duration,
+    /// For what is in flight, after the listeners closed.
+    pub drain_timeout: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where a listener or the admin listener is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenerAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// `[[listeners]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where.
+    pub address: ListenerAddress,
+    /// TLS, off when absent.
+    pub tls: Option<TlsListener>,
+    /// ALPN on TLS, prior knowledge on plain text.
+    pub http2: bool,
+    /// Only redirects to https.
+    pub redirect_https: bool,
+}
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsListener {
+    /// Chosen from by SNI; the first when nothing matches.
+    pub certificates: Vec<TlsCertificate>,
+    /// Asks for client certificates signed by one of these.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A certificate chain and its key, PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TlsCertificate { pub certificate: PathBuf, pub private_key: PathBuf }
+
+/// `[admin]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where.
+    pub address: ListenerAddress,
+    /// Names that requests may carry as Host, besides the address and IP literals.
+    pub hosts: Vec<String>,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Aliases of one API: each `/` or without a trailing slash.
+    pub base_paths: Vec<String>,
+    /// Replaces the matched base path towards the upstream; empty for `/`.
+    pub upstream_base_path: String,
+    /// 415 for a request body that is not JSON.
+    pub require_json: bool,
+    /// What happens under a base path where no route matches.
+    pub unknown_paths: UnknownPaths,
+    /// Of unknown paths.
+    pub upstream: UpstreamIndex,
+    /// The gateway's own answer for load balancers.
+    pub ping_path: String,
+}
+
+/// `unknown_paths`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownPaths {
+    /// Authenticated, limited, to the default upstream.
+    Forward,
+    /// 404, after authentication.
+    Reject,
+}
+
+/// `[bounds]`; sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Bounds { pub uri: usize, pub headers: usize, pub header_count: usize, pub body: u64, pub body_timeout: Duration, pub write_timeout: Duration, pub idle_timeout: Duration, pub h2_streams: u32 }
+
+/// `[auth]`.
+#[derive(Debug)]
+pub struct Auth {
+    /// Verifies tokens.
+    pub authenticator: Authenticator,
+    /// The bearer token goes on to the upstream unchanged.
+    pub forward_authorization: bool,
+    /// Verified tokens kept.
+    pub token_cache: usize,
+    /// Towards the upstream.
+    pub identity_headers: IdentityHeaders,
+    /// Off when absent.
+    pub token_endpoint: Option<TokenEndpoint>,
+}
+
+/// `X-RateLimit-Reset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetForm {
+    /// Seconds since 1970.
+    Epoch,
+    /// Seconds from now.
+    Delta,
+}
+
+/// `[response_headers]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct HeaderEdits { pub set: Vec<(HeaderName, HeaderValue)>, pub remove: Vec<HeaderName> }
+
+/// `[[routes]]`, compiled.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// As written; the metric label.
+    pub pattern: Pattern,
+    /// Sorted; HEAD is added where GET is. Absent in the file: the general methods GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS.
+    pub methods: Vec<Method>,
+    /// The `Allow` header and `Access-Control-Allow-Methods`: the methods joined with `, `.
+    pub allow: HeaderValue,
+    /// Whether a token is needed.
+    pub auth: RouteAuth,
+    /// Any of them; empty: none needed.
+    pub scopes: Vec<String>,
+    /// Which policies are charged.
+    pub limit: RouteLimit,
+    /// Rules for query parameters.
+    pub query: QueryRules,
+    /// Longest request body in bytes.
+    pub body: u64,
+    /// Where it goes.
+    pub upstream: UpstreamIndex,
+    /// To the response head; instead of the upstream's.
+    pub response_timeout: Option<Duration>,
+    /// Line in the configuration file.
+    pub line: usize,
+}
+
+/// `auth` of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RouteAuth { Required, None }
+
+/// `limit` of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteLimit {
+    /// User and global.
+    Default,
+    /// Global and `bulk_in_flight`.
+    Exempt,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Log { pub output: LogOutput, pub format: LogFormat, pub level: log::LevelFilter, pub access: bool, pub subject: LogSubject, pub sample_ok: f64 }
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogOutput { Stdout, File(PathBuf) }
+
+/// How an entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogFormat { Json, Text }
+
+/// How a user's name stands in the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogSubject { Plain, Hash, Off }
+
+/// A value that may be written as `{ env = "NAME" }` or `{ file = "PATH" }`, resolved.
+pub type SecretValue = Secret;

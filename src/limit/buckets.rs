@@ -1,0 +1,1 @@
+//! Buckets by key.
