@@ -1,1 +1,317 @@
-//! reply
+//! The gateway's own answers: one exhaustive table from a [`Rejection`] to status, code, sentence, header fields and body.
+//!
+//! What a client reads is here; what an operator reads (`reason`) goes to log and metrics only.
+
+use crate::{
+    auth::InvalidReason,
+    limit::{Policy, Refusal},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+/// Why the gateway answers a request itself instead of forwarding it.
+#[derive(Clone, Debug)]
+pub enum Rejection {
+    /// Malformed path, framing or credentials; the sentence for the client.
+    InvalidRequest(&'static str),
+    /// A query parameter breaks its rule.
+    InvalidParameter {
+        /// Its configured name.
+        parameter: String,
+        /// What it must be.
+        detail: String,
+    },
+    /// No bearer token.
+    MissingToken,
+    /// A bearer token that is refused.
+    InvalidToken(InvalidReason),
+    /// A good token without any of the route's scopes.
+    InsufficientScope(Vec<String>),
+    /// A preflight from an origin that is not allowed.
+    OriginNotAllowed,
+    /// Nothing there.
+    NotFound,
+    /// The path is known, the method is not allowed on it.
+    MethodNotAllowed(HeaderValue),
+    /// The client was too slow.
+    RequestTimeout,
+    /// Body over its bound, in bytes.
+    BodyTooLarge(u64),
+    /// Target over its bound, in bytes.
+    UriTooLong(usize),
+    /// Header fields over their bound.
+    HeadersTooLarge,
+    /// A body that is not JSON where only JSON is taken.
+    UnsupportedMediaType,
+    /// A limit refuses.
+    RateLimited(Refusal),
+    /// The listener only redirects; where to.
+    RedirectHttps(HeaderValue),
+    /// The upstream could not be reached, or does not speak HTTP.
+    BadUpstream,
+    /// No server of the upstream is known.
+    NoUpstream,
+    /// The token's issuer has no key (yet).
+    KeysUnavailable,
+    /// The process is about to stop.
+    Draining,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The gateway failed.
+    Internal,
+}
+
+/// How the exchange ended, for metrics and log (a closed set).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the labels")]
+pub enum Outcome {
+    Forwarded,
+    Answered,
+    Preflight,
+    Unauthorized,
+    Limited,
+    Rejected,
+    UpstreamFailed,
+}
+
+impl Outcome {
+    /// Its label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Answered => "answered",
+            Self::Preflight => "preflight",
+            Self::Unauthorized => "unauthorized",
+            Self::Limited => "limited",
+            Self::Rejected => "rejected",
+            Self::UpstreamFailed => "upstream_failed",
+        }
+    }
+}
+
+/// An answer, complete but for what every response carries.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its own header fields; content type and length among them.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its body; empty for 204.
+    pub body: Bytes,
+    /// The connection is not to be used again.
+    pub close: bool,
+}
+
+/// One row of the table: status, code, message.
+type Row = (StatusCode, &'static str, &'static str);
+
+impl Rejection {
+    /// Status, `code` and `message`.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        match self {
+            Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request", "Bad Request"),
+            Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid request parameters"),
+            Self::MissingToken => (StatusCode::UNAUTHORIZED, "missing_token", "Unauthorized"),
+            Self::InvalidToken(InvalidReason::Expired) => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", "The incoming token has expired")
+            }
+            Self::InvalidToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token", "Unauthorized"),
+            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "insufficient_scope", "Forbidden"),
+            Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin_not_allowed", "Forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not Found"),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request Too Long"),
+            Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, "uri_too_long", "URI Too Long"),
+            Self::HeadersTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Request Header Fields Too Large")
+            }
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported Media Type")
+            }
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Requests"),
+            Self::RedirectHttps(_) => (StatusCode::PERMANENT_REDIRECT, "redirect_https", "Permanent Redirect"),
+            Self::BadUpstream => (StatusCode::BAD_GATEWAY, "bad_upstream", "Bad Gateway"),
+            Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "no_upstream", "Service Unavailable"),
+            Self::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", "Service Unavailable"),
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining", "Service Unavailable"),
+            Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "Endpoint request timed out"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal Server Error"),
+        }
+    }
+
+    /// How the exchange ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::MissingToken | Self::InvalidToken(_) | Self::InsufficientScope(_) | Self::KeysUnavailable => {
+                Outcome::Unauthorized
+            }
+            Self::RateLimited(_) => Outcome::Limited,
+            Self::OriginNotAllowed => Outcome::Preflight,
+            Self::RedirectHttps(_) => Outcome::Answered,
+            Self::BadUpstream | Self::NoUpstream | Self::UpstreamTimeout => Outcome::UpstreamFailed,
+            Self::InvalidRequest(_)
+            | Self::InvalidParameter { .. }
+            | Self::NotFound
+            | Self::MethodNotAllowed(_)
+            | Self::RequestTimeout
+            | Self::BodyTooLarge(_)
+            | Self::UriTooLong(_)
+            | Self::HeadersTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Draining
+            | Self::Internal => Outcome::Rejected,
+        }
+    }
+
+    /// The `reason` of log and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidToken(reason) => reason.label(),
+            other => other.row().1,
+        }
+    }
+
+    /// The policy that refused.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        match self {
+            Self::RateLimited(refusal) => Some(refusal.policy),
+            _ => None,
+        }
+    }
+
+    /// The sentence for the client.
+    fn detail(&self) -> String {
+        match self {
+            Self::InvalidRequest(detail) => (*detail).to_owned(),
+            Self::InvalidParameter { detail, .. } => detail.clone(),
+            Self::MissingToken => "send an access token in the header Authorization: Bearer <token>".to_owned(),
+            Self::InvalidToken(InvalidReason::Expired) => "get a new token".to_owned(),
+            Self::InvalidToken(_) => "the token is not acceptable here".to_owned(),
+            Self::InsufficientScope(scopes) => format!("one of these scopes is needed: {}", scopes.join(" ")),
+            Self::OriginNotAllowed => "this origin may not call the API from a browser".to_owned(),
+            Self::NotFound => "there is nothing at this path".to_owned(),
+            Self::MethodNotAllowed(allow) => format!("allowed: {}", allow.to_str().unwrap_or_default()),
+            Self::RequestTimeout => "the request came too slowly".to_owned(),
+            Self::BodyTooLarge(bound) => format!("the body may have at most {bound} bytes"),
+            Self::UriTooLong(bound) => format!("the request target may have at most {bound} bytes"),
+            Self::HeadersTooLarge => "the header fields are too many or too long".to_owned(),
+            Self::UnsupportedMediaType => "send the body as Content-Type: application/json".to_owned(),
+            Self::RateLimited(refusal) => refusal.detail(),
+            Self::RedirectHttps(_) => "this listener only redirects to https".to_owned(),
+            Self::BadUpstream => "the API could not be reached or did not answer in HTTP".to_owned(),
+            Self::NoUpstream => "no server of the API is known at this moment".to_owned(),
+            Self::KeysUnavailable => "the keys to verify the token are not available yet".to_owned(),
+            Self::Draining => "this gateway is about to stop".to_owned(),
+            Self::UpstreamTimeout => "the API did not answer in time".to_owned(),
+            Self::Internal => "the gateway failed; the request id helps to find out why".to_owned(),
+        }
+    }
+
+    /// The answer. `accept` are the request's header fields, `request_id` its name.
+    #[must_use]
+    pub fn reply(&self, accept: &HeaderMap, request_id: &HeaderValue) -> Reply {
+        let (status, code, message) = self.row();
+        let problem = wants_problem(accept);
+        let mut body = serde_json::Map::new();
+        if problem {
+            // RFC 9457, section 3.1; `about:blank` says that the status tells all there is to tell.
+            body.insert("type".into(), "about:blank".into());
+            body.insert("title".into(), message.into());
+        }
+        body.insert("message".into(), message.into());
+        body.insert("code".into(), code.into());
+        body.insert("status".into(), status.as_u16().into());
+        body.insert("detail".into(), self.detail().into());
+        match self {
+            Self::RateLimited(refusal) => drop(body.insert("policy".into(), refusal.policy.label().into())),
+            Self::InvalidParameter { parameter, .. } => drop(body.insert("parameter".into(), parameter.clone().into())),
+            _ => {}
+        }
+        body.insert("request_id".into(), request_id.to_str().unwrap_or_default().into());
+        let body = Bytes::from(serde_json::Value::Object(body).to_string());
+        let media_type = if problem { "application/problem+json" } else { "application/json" };
+        let mut headers = self.own_headers();
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
+        headers.push((header::CONTENT_LENGTH, HeaderValue::from(body.len())));
+        Reply { status, headers, body, close: self.closes() }
+    }
+
+    /// Where the framing of what follows is in doubt, or the client is too slow to be kept.
+    fn closes(&self) -> bool {
+        matches!(self, Self::RequestTimeout | Self::BodyTooLarge(_) | Self::Internal)
+    }
+
+    /// The fields of this answer alone.
+    fn own_headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Self::MissingToken => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stackflow\""))],
+            Self::InvalidToken(_) => vec![(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"stackflow\", error=\"invalid_token\""),
+            )],
+            Self::InsufficientScope(scopes) => {
+                let scopes = scopes.join(" ");
+                let challenge = format!("Bearer realm=\"stackflow\", error=\"insufficient_scope\", scope=\"{scopes}\"");
+                let bare = HeaderValue::from_static("Bearer realm=\"stackflow\", error=\"insufficient_scope\"");
+                vec![(header::WWW_AUTHENTICATE, HeaderValue::try_from(challenge).unwrap_or(bare))]
+            }
+            Self::MethodNotAllowed(allow) => vec![(header::ALLOW, allow.clone())],
+            Self::RateLimited(refusal) => vec![
+                (header::RETRY_AFTER, HeaderValue::from(refusal.retry_after_s)),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ],
+            Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
+            Self::NoUpstream | Self::KeysUnavailable | Self::Draining => {
+                vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
+            }
+            Self::InvalidRequest(_)
+            | Self::InvalidParameter { .. }
+            | Self::OriginNotAllowed
+            | Self::NotFound
+            | Self::RequestTimeout
+            | Self::BodyTooLarge(_)
+            | Self::UriTooLong(_)
+            | Self::HeadersTooLarge
+            | Self::UnsupportedMediaType
+            | Self::BadUpstream
+            | Self::UpstreamTimeout
+            | Self::Internal => Vec::new(),
+        }
+    }
+}
+
+impl Reply {
+    /// A JSON answer that is not an error.
+    #[must_use]
+    pub fn json(status: StatusCode, body: Bytes) -> Self {
+        let headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CONTENT_LENGTH, HeaderValue::from(body.len())),
+        ];
+        Self { status, headers, body, close: false }
+    }
+
+    /// 204 (RFC 9110, section 15.3.5): no body and no length.
+    #[must_use]
+    pub fn no_content(headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), close: false }
+    }
+}
+
+/// Whether an `Accept` field names `application/problem+json` with a weight above zero (RFC 9110, section 12.5.1).
+fn wants_problem(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+        named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0." | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

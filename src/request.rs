@@ -1,1 +1,99 @@
-//! request
+//! All that a stage may see of a request: its head, borrowed, and what the connection tells.
+
+use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use std::net::IpAddr;
+
+/// A request as the stages see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Method, target, version and header fields.
+    pub parts: &'a Parts,
+    /// The request target as it came, path and query (RFC 9112, section 3.2); empty when it is not UTF-8.
+    pub target: &'a str,
+    /// The client: the peer, or what a trusted proxy says of it.
+    pub client: IpAddr,
+    /// It came over TLS, to the gateway or to a trusted proxy before it.
+    pub https: bool,
+    /// Its listener only redirects to https.
+    pub redirect_only: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &'a Method {
+        &self.parts.method
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The path of the target, as it came; `*` of `OPTIONS *`.
+    #[must_use]
+    pub fn raw_path(&self) -> &'a str {
+        let origin_form = self.origin_form();
+        origin_form.split_once('?').map_or(origin_form, |(path, _)| path)
+    }
+
+    /// The query string, byte for byte, without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.origin_form().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host asked for: the target's authority (HTTP/2, absolute form), else the one `Host` field (RFC 9110, section 7.2).
+    #[must_use]
+    pub fn host(&self) -> Option<&'a str> {
+        if let Some(authority) = self.parts.uri.authority() {
+            return Some(authority.as_str());
+        }
+        let mut values = self.headers().get_all(header::HOST).iter();
+        let host = values.next()?;
+        if values.next().is_some() {
+            return None;
+        }
+        host.to_str().ok()
+    }
+
+    /// Length of the body as the head tells it; `None` when it is not told (chunked, HTTP/2 without a length).
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
+    }
+
+    /// Whether the head says that a body follows. HTTP/2 without a length: only of methods that define one.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        match self.content_length() {
+            Some(length) => length > 0,
+            None if self.parts.version == Version::HTTP_2 => matches!(*self.method(), Method::POST | Method::PUT | Method::PATCH),
+            None => self.headers().contains_key(header::TRANSFER_ENCODING),
+        }
+    }
+
+    /// Bytes of all names and values, with four for the separators of each field.
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        self.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    }
+
+    /// An origin the client names, when it names one (for the access log).
+    #[must_use]
+    pub fn header(&self, name: header::HeaderName) -> Option<&'a HeaderValue> {
+        self.parts.headers.get(name)
+    }
+
+    /// The target without scheme and authority, which an absolute form puts before the path.
+    fn origin_form(&self) -> &'a str {
+        if self.target.starts_with('/') || self.target == "*" {
+            return self.target;
+        }
+        match self.target.split_once("://") {
+            Some((_, rest)) => rest.find(['/', '?']).map_or("/", |start| &rest[start..]),
+            None => self.target,
+        }
+    }
+}

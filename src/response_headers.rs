@@ -1,1 +1,67 @@
-//! response_headers
+//! What every final response carries, the gateway's own and the upstream's alike: the rate limit, CORS, the request id.
+//!
+//! Written in one place and called from three (early answers, forwarded responses, failures), because the framework has no
+//! hook that sees all of them.
+
+use crate::{
+    config::{Gateway, ResetForm},
+    cors::{CorsPolicy, RequestOrigin},
+    limit::Standing,
+    time::Now,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// The request's name, from the client when it is well formed, else made here.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The values of one response.
+#[derive(Clone, Debug)]
+pub struct ResponseHeaders {
+    /// The bucket that the headers show.
+    pub shown: Standing,
+    /// What the request's `Origin` means.
+    pub origin: RequestOrigin,
+    /// The request's name.
+    pub request_id: HeaderValue,
+}
+
+impl ResponseHeaders {
+    /// Calls `put` with each field, which must replace what a response has under that name.
+    pub fn write(&self, gateway: &Gateway, now: Now, mut put: impl FnMut(HeaderName, HeaderValue)) {
+        put(LIMIT, decimal(self.shown.limit));
+        put(REMAINING, decimal(self.shown.remaining));
+        put(RESET, decimal(reset(self.shown, gateway.reset, now)));
+        put(REQUEST_ID, self.request_id.clone());
+        gateway.cors.write(&self.origin, &mut put);
+        for (name, value) in &gateway.response_headers.set {
+            put(name.clone(), value.clone());
+        }
+    }
+}
+
+/// The names of an upstream's response that give way to the gateway's own.
+pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterator<Item = HeaderName> + 'a {
+    headers
+        .keys()
+        .filter(|name| {
+            CorsPolicy::owns(name) || name.as_str().starts_with("x-ratelimit-") || gateway.response_headers.remove.contains(name)
+        })
+        .cloned()
+}
+
+/// `X-RateLimit-Reset`: when the bucket is full again, rounded up to a second.
+fn reset(shown: Standing, form: ResetForm, now: Now) -> u64 {
+    match form {
+        ResetForm::Epoch => now.unix_ns.saturating_add(shown.full_in_ns).div_ceil(1_000_000_000),
+        ResetForm::Delta => shown.full_in_ns.div_ceil(1_000_000_000),
+    }
+}
+
+/// A number as a field value, without the formatting machinery.
+#[must_use]
+pub fn decimal(number: u64) -> HeaderValue {
+    HeaderValue::from(number)
+}

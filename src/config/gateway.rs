@@ -26,6 +26,17 @@ pub struct Gateway {
     pub log: Log,
 }
 
+impl Gateway {
+    /// Port of the first TLS listener: where plain listeners redirect to.
+    #[must_use]
+    pub fn https_port(&self) -> Option<u16> {
+        self.listeners.iter().find(|listener| listener.tls.is_some()).and_then(|listener| match &listener.address {
+            ListenerAddress::Tcp(address) => Some(address.port()),
+            ListenerAddress::Unix(_) => None,
+        })
+    }
+}
+
 /// `[server]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -46,6 +57,15 @@ pub enum ListenerAddress {
     Tcp(SocketAddr),
     /// `unix:PATH`.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for ListenerAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// `[[listeners]]`.

@@ -37,6 +37,9 @@ impl CorsPolicy {
     /// Makes the header values.
     #[must_use]
     pub fn new(settings: CorsSettings) -> Self { let _ = settings; todo!() }
+    /// Whether a response header field is the policy's.
+    #[must_use]
+    pub fn owns(name: &HeaderName) -> bool { let _ = name; todo!() }
     /// Judges the request's origin.
     #[must_use]
     pub fn origin(&self, headers: &HeaderMap) -> RequestOrigin { let _ = headers; todo!() }

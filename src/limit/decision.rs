@@ -55,6 +55,12 @@ pub struct Refusal {
     pub retry_after_s: u64,
 }
 
+impl Refusal {
+    /// The sentence.
+    #[must_use]
+    pub fn detail(&self) -> String { todo!() }
+}
+
 /// An admitted request.
 #[derive(Debug)]
 pub struct Admission {

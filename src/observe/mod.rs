@@ -1,1 +1,13 @@
-//! observe
+//! What is recorded of each exchange: metrics and the access log. Every exchange is recorded exactly once.
+
+mod access_log;
+mod exchange;
+mod ids;
+mod metrics;
+mod queue;
+
+pub(crate) use access_log::{write_json_text, write_time};
+pub use exchange::Exchange;
+pub use ids::{Ids, RequestIds};
+pub use metrics::{KeyFetch, Metrics, UpstreamFailure};
+pub use queue::{LogQueue, LogWriter};

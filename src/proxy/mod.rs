@@ -1,1 +1,17 @@
-//! proxy
+//! Pingora and the clocks: connections, phases, and the process around them. Each phase is short and calls what decides.
+
+mod client;
+mod clock;
+mod listeners;
+mod logger;
+mod peers;
+mod phases;
+mod server;
+mod shared;
+mod tls;
+mod writer;
+
+pub use clock::Clock;
+pub use server::{RunError, Running, Stop, start};
+pub use shared::Shared;
+

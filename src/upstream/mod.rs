@@ -1,6 +1,9 @@
-//! Where requests go: selection of a server, retry rule, request headers. Pure: connecting is `proxy`'s.
+//! Where requests go: which server is next, and what the request's header fields become. Pure; connecting is `proxy`'s.
+
+mod headers;
 mod select;
 mod settings;
 
+pub use headers::{Edit, Hop, edit_request, incoming_trace, server_host};
 pub use select::{Server, Upstream, UpstreamIndex, Upstreams};
 pub use settings::{IdentityHeaders, ServerAddress, UpstreamSettings};

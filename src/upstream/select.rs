@@ -1,29 +1,103 @@
-//! Which server of an upstream the next request goes to.
+//! Which server of an upstream the next request goes to: round robin over servers, and over the addresses of a name.
+
 use super::{ServerAddress, UpstreamSettings};
+use arc_swap::ArcSwap;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// Place of an upstream in the configuration; also the index of its metric handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamIndex(pub usize);
 
-/// All upstreams.
+/// All upstreams, by [`UpstreamIndex`].
 #[derive(Debug)]
 pub struct Upstreams(pub Vec<Upstream>);
 
 /// A named group of servers.
 #[derive(Debug)]
-pub struct Upstream { /// What was configured.
-    pub settings: UpstreamSettings, /// Its servers.
-    pub servers: Vec<Server> }
+pub struct Upstream {
+    /// What was configured.
+    pub settings: UpstreamSettings,
+    /// Its servers.
+    pub servers: Vec<Server>,
+    turn: AtomicUsize,
+}
 
-/// One address of an upstream.
+/// One server of an upstream.
 #[derive(Debug)]
-pub struct Server { /// As configured.
-    pub address: ServerAddress }
+pub struct Server {
+    /// As configured.
+    pub address: ServerAddress,
+    /// Where its name leads at this moment; an IP literal from the start.
+    resolved: ArcSwap<Vec<SocketAddr>>,
+}
 
 impl Upstreams {
-    /// By `UpstreamIndex`.
+    /// Servers with IP literals can be reached at once, the others when their names are resolved.
     #[must_use]
     pub fn new(settings: Vec<UpstreamSettings>) -> Self {
-        Self(settings.into_iter().map(|settings| Upstream { servers: settings.servers.iter().map(|address| Server { address: address.clone() }).collect(), settings }).collect())
+        Self(settings.into_iter().map(Upstream::new).collect())
+    }
+
+    /// The upstream at an index that the configuration gave out.
+    #[must_use]
+    pub fn at(&self, index: UpstreamIndex) -> &Upstream {
+        &self.0[index.0]
     }
 }
+
+impl Upstream {
+    fn new(settings: UpstreamSettings) -> Self {
+        let servers = settings.servers.iter().cloned().map(Server::new).collect();
+        Self { settings, servers, turn: AtomicUsize::new(0) }
+    }
+
+    /// The next server in turn and one of its addresses; `None` while no name has an address.
+    #[must_use]
+    pub fn next(&self) -> Option<(&Server, SocketAddr)> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = self.servers.len();
+        (0..count).find_map(|step| {
+            let server = &self.servers[(turn.wrapping_add(step)) % count];
+            let addresses = server.resolved.load();
+            let address = addresses.get(turn / count % addresses.len().max(1))?;
+            Some((server, *address))
+        })
+    }
+}
+
+impl Server {
+    fn new(address: ServerAddress) -> Self {
+        let known = address.host.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, address.port));
+        Self { address, resolved: ArcSwap::from_pointee(known.into_iter().collect()) }
+    }
+
+    /// Whether its host is a name, to be resolved again and again.
+    #[must_use]
+    pub fn is_name(&self) -> bool {
+        self.address.host.parse::<IpAddr>().is_err()
+    }
+
+    /// Takes up what its name resolves to now; an empty list keeps the old one.
+    pub fn resolve_to(&self, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_unstable();
+        addresses.dedup();
+        if !addresses.is_empty() && **self.resolved.load() != addresses {
+            self.resolved.store(Arc::new(addresses));
+        }
+    }
+
+    /// Where its name leads at this moment.
+    #[must_use]
+    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.resolved.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! `[upstreams.NAME]` and `[auth.identity_headers]`, read.
 use http::HeaderName;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// One upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,3 +34,13 @@ pub struct ServerAddress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct IdentityHeaders { pub subject: HeaderName, pub issuer: HeaderName, pub client_id: HeaderName, pub username: HeaderName, pub scopes: HeaderName, pub groups: HeaderName }
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        match self.host.contains(':') {
+            true => write!(formatter, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(formatter, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Sockets: bound before anything else starts, so that a port in use is said plainly, then accepted from by every worker.
+
+use crate::config::ListenerAddress;
+use pingora_core::{
+    apps::ServerApp,
+    listeners::tls::Acceptor,
+    protocols::{GetSocketDigest, SocketDigest, Stream, l4::stream::Stream as L4Stream},
+};
+use prometheus::IntGauge;
+use std::{
+    io,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
+    sync::{Notify, watch},
+};
+
+/// Connections that the kernel accepts for us while the workers are busy.
+const BACKLOG: u32 = 4096;
+/// A TLS handshake has this long.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a free file descriptor, accepting is tried again after this long.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound socket, not yet part of a runtime; copies accept from one queue.
+#[derive(Debug)]
+pub enum Bound {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// A unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Bound {
+    /// Binds an address. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn bind(address: &ListenerAddress) -> io::Result<Self> {
+        match address {
+            ListenerAddress::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                // A restart must not wait for the old process' connections to be forgotten by the kernel.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Self::Tcp(socket.listen(BACKLOG)?.into_std()?))
+            }
+            ListenerAddress::Unix(path) => bind_unix(path).map(Self::Unix),
+        }
+    }
+
+    /// Another handle of the same socket.
+    ///
+    /// # Errors
+    /// Out of file descriptors.
+    pub fn copy(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Where it is bound, with the port that the system chose: `127.0.0.1:8080` or `unix:/run/…`.
+    #[must_use]
+    pub fn local(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(std::os::unix::net::SocketAddr::as_pathname);
+                format!("unix:{}", path.unwrap_or(Path::new("")).display())
+            }
+        }
+    }
+}
+
+/// A socket file whose process is gone is replaced; one that somebody listens on is in use.
+fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    let listener = match std::os::unix::net::UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && std::os::unix::net::UnixStream::connect(path).is_err() => {
+            std::fs::remove_file(path)?;
+            std::os::unix::net::UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    // Owner and group: the reverse proxy in front is in the group.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Connections that are open, to know when all are gone.
+#[derive(Debug)]
+pub struct Connections {
+    open: AtomicUsize,
+    gone: Notify,
+    gauge: IntGauge,
+}
+
+impl Connections {
+    /// None open; `gauge` shows how many are.
+    #[must_use]
+    pub fn new(gauge: IntGauge) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), gone: Notify::new(), gauge })
+    }
+
+    fn open(self: &Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.gauge.inc();
+        Open(Arc::clone(self))
+    }
+
+    /// Returns once no connection is open.
+    pub async fn all_gone(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+}
+
+/// One open connection.
+struct Open(Arc<Connections>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.gauge.dec();
+        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.gone.notify_waiters();
+        }
+    }
+}
+
+/// What a listener does with its connections.
+pub struct Serving<A> {
+    /// The application.
+    pub app: Arc<A>,
+    /// TLS before it.
+    pub tls: Option<Arc<Acceptor>>,
+    /// Becomes true when the process stops accepting.
+    pub shutdown: watch::Receiver<bool>,
+    /// Counts them.
+    pub connections: Arc<Connections>,
+}
+
+impl<A> Clone for Serving<A> {
+    fn clone(&self) -> Self {
+        Self {
+            app: Arc::clone(&self.app),
+            tls: self.tls.clone(),
+            shutdown: self.shutdown.clone(),
+            connections: Arc::clone(&self.connections),
+        }
+    }
+}
+
+/// A listener inside a runtime.
+enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Accepts until shutdown. Must run inside a runtime; each connection is a task of that runtime.
+///
+/// # Errors
+/// The socket cannot be registered with the runtime.
+pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving: Serving<A>) -> io::Result<()> {
+    let listener = match bound {
+        Bound::Tcp(listener) => Accepting::Tcp(TcpListener::from_std(listener)?),
+        Bound::Unix(listener) => Accepting::Unix(UnixListener::from_std(listener)?),
+    };
+    let mut shutdown = serving.shutdown.clone();
+    while !*shutdown.borrow_and_update() {
+        tokio::select! {
+            biased;
+            _ = shutdown.changed() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => drop(tokio::spawn(serve(stream, serving.clone(), serving.connections.open()))),
+                Err(error) => {
+                    log::warn!(target: "listeners", "cannot accept a connection: {error}");
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Accepting {
+    async fn accept(&self) -> io::Result<L4Stream> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                tcp_stream(stream, peer)
+            }
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| unix_stream(stream)),
+        }
+    }
+}
+
+fn tcp_stream(stream: TcpStream, peer: std::net::SocketAddr) -> io::Result<L4Stream> {
+    stream.set_nodelay(true)?;
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    // The cell is new, so that setting it cannot fail; it spares a system call for each request.
+    let _ = digest.peer_addr.set(Some(peer.into()));
+    let mut stream = L4Stream::from(stream);
+    stream.set_socket_digest(digest);
+    Ok(stream)
+}
+
+fn unix_stream(stream: UnixStream) -> L4Stream {
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    let _ = digest.peer_addr.set(None);
+    let mut stream = L4Stream::from(stream);
+    stream.set_socket_digest(digest);
+    stream
+}
+
+/// One connection, from the handshake to its end.
+async fn serve<A: ServerApp + Send + Sync + 'static>(stream: L4Stream, serving: Serving<A>, _open: Open) {
+    let stream: Stream = match &serving.tls {
+        None => Box::new(stream),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(stream)).await {
+            Ok(Ok(stream)) => Box::new(stream),
+            Ok(Err(error)) => {
+                log::debug!(target: "listeners", "TLS handshake: {error}");
+                return;
+            }
+            Err(_) => return,
+        },
+    };
+    let mut next = serving.app.process_new(stream, &serving.shutdown).await;
+    while let Some(stream) = next {
+        next = serving.app.process_new(stream, &serving.shutdown).await;
+    }
+}

@@ -1,0 +1,487 @@
+//! Pingora's hooks: each converts, calls what decides, and writes what was decided.
+//!
+//! `request_filter` is the only hook where an answer is cheap and the connection lives, so all decisions are made there.
+//! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
+
+use super::{
+    client::{Client, client},
+    peers,
+    shared::Shared,
+    writer,
+};
+use crate::{
+    auth::VerifiedToken,
+    config::Gateway,
+    limit::{BulkSlot, Policy},
+    observe::{Exchange, Ids, UpstreamFailure},
+    pipeline::{Action, Attempt, Decision, Forward, Target, decide},
+    reply::{Outcome, Rejection, Reply},
+    request::Request,
+    response_headers::{REQUEST_ID, ResponseHeaders, foreign},
+    time::Now,
+    token::{TokenAnswer, TokenEndpoint},
+    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use prometheus::IntGauge;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// The gateway as Pingora runs it, for listeners of one kind.
+pub struct Phases {
+    /// What all connections share.
+    pub shared: Arc<Shared>,
+    /// These listeners only redirect to https.
+    pub redirect_only: bool,
+}
+
+/// What is known of one request, from its head to its record.
+pub struct Ctx {
+    gateway: Arc<Gateway>,
+    began: Now,
+    client: Client,
+    https: bool,
+    ids: Ids,
+    target: Target,
+    principal: Option<Arc<VerifiedToken>>,
+    headers: Option<ResponseHeaders>,
+    forward: Option<Forward>,
+    /// Held until the exchange ends.
+    _bulk: Option<BulkSlot>,
+    outcome: Outcome,
+    reason: Option<&'static str>,
+    policy: Option<Policy>,
+    /// What a hook found wrong before it raised an error.
+    failure: Option<Rejection>,
+    request_bytes: u64,
+    server_host: Option<HeaderValue>,
+    upstream_began_ns: Option<u64>,
+    upstream_status: Option<u16>,
+    retries: u32,
+    _in_flight: InFlight,
+}
+
+/// Counts a request as in flight for as long as it lives.
+struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Phases {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        let in_flight = self.shared.metrics.in_flight.clone();
+        in_flight.inc();
+        Ctx {
+            gateway: self.shared.gateway.load_full(),
+            began: self.shared.clock.now(),
+            client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
+            https: false,
+            ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
+            target: Target::None,
+            principal: None,
+            headers: None,
+            forward: None,
+            _bulk: None,
+            outcome: Outcome::Rejected,
+            reason: None,
+            policy: None,
+            failure: None,
+            request_bytes: 0,
+            server_host: None,
+            upstream_began_ns: None,
+            upstream_status: None,
+            retries: 0,
+            _in_flight: InFlight(in_flight),
+        }
+    }
+
+    /// No modules: the framework would put its compression into the way of every response.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        self.meet(session, ctx);
+        let decision = self.decide(session, ctx).await;
+        match self.take_up(decision, ctx) {
+            Action::Forward(mut forward) => {
+                ctx._bulk = forward.take_bulk();
+                ctx.forward = Some(forward);
+                ctx.outcome = Outcome::Forwarded;
+                Ok(false)
+            }
+            Action::Answer(reply) => self.answer(session, ctx, reply).await,
+            Action::Reject(rejection) => self.reject(session, ctx, &rejection).await,
+            Action::IssueToken => self.issue_token(session, ctx).await,
+            // `decide` awaits; a second wait is never asked for.
+            Action::AwaitKeys { .. } => self.reject(session, ctx, &Rejection::KeysUnavailable).await,
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
+        let upstream = ctx.gateway.upstreams.at(forward.upstream());
+        ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
+        let Some((server, address)) = upstream.next() else {
+            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.failure = Some(Rejection::NoUpstream);
+            return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
+        };
+        ctx.server_host = server_host(&upstream.settings, server);
+        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout())))
+    }
+
+    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
+        let target = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(forward.path().as_bytes()))
+            .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
+        head.set_uri(Uri::from(target));
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
+        let hop = Hop {
+            peer,
+            peer_is_trusted: ctx.client.peer_is_trusted,
+            prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
+            request_id: &ctx.ids.request_id,
+            traceparent: &ctx.ids.traceparent,
+            forward_authorization: ctx.gateway.auth.forward_authorization,
+        };
+        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let host = ctx.server_host.clone().or_else(|| request.host().and_then(|host| HeaderValue::try_from(host).ok()));
+        let names = &ctx.gateway.auth.identity_headers;
+        let mut result = Ok(());
+        edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
+            Edit::Remove(name) => drop(head.remove_header(&name)),
+            Edit::Set(name, value) => {
+                if let Err(error) = head.insert_header(name, value) {
+                    result = Err(error);
+                }
+            }
+        });
+        result?;
+        host.map_or(Ok(()), |host| head.insert_header(header::HOST, host))
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        ctx.request_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
+        if ctx.request_bytes > bound {
+            ctx.failure = Some(Rejection::BodyTooLarge(bound));
+            return Err(Error::explain(ErrorType::HTTPStatus(413), "the body is over its bound").into_down());
+        }
+        Ok(())
+    }
+
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        if self.shared.state.is_draining() {
+            session.set_keepalive(None);
+        }
+        ctx.upstream_status = Some(head.status.as_u16());
+        let Some(headers) = &ctx.headers else { return Ok(()) };
+        let foreign: Vec<_> = foreign(&head.headers, &ctx.gateway).collect();
+        for name in foreign {
+            head.remove_header(&name);
+        }
+        let vary = merged_vary(head);
+        let mut result = Ok(());
+        headers.write(&ctx.gateway, ctx.began, |name, value| {
+            if let Err(error) = head.insert_header(name, value) {
+                result = Err(error);
+            }
+        });
+        result?;
+        vary.map_or(Ok(()), |vary| head.insert_header(header::VARY, vary))
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+        // Nothing was sent: the request never reached a server, whatever its method.
+        let retry = self.may_retry(ctx);
+        error.set_retry(retry);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        _reused: bool,
+    ) -> Box<Error> {
+        let unanswered = session.response_written().is_none() && ctx.upstream_status.is_none();
+        let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
+        let by_upstream = *error.esource() == pingora_core::ErrorSource::Upstream;
+        let quick = peers::failure(&error) != UpstreamFailure::Timeout;
+        let retry = unanswered && harmless && by_upstream && quick && self.may_retry(ctx);
+        error.set_retry(retry);
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+        let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
+        if let (Some(forward), pingora_core::ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
+            if !matches!(rejection, Some(Rejection::NoUpstream)) {
+                self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
+            }
+            ctx.outcome = Outcome::UpstreamFailed;
+            log::debug!(target: "upstream", "{error}");
+        }
+        let Some(rejection) = rejection.filter(|_| session.response_written().is_none()) else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        let status = rejection.row().0.as_u16();
+        // Framing is whole when only the upstream failed and the body was read to its end: then the connection lives on.
+        let reuse = rejection.outcome() == Outcome::UpstreamFailed && session.as_downstream_mut().is_body_done();
+        if !reuse {
+            session.set_keepalive(None);
+        }
+        let written = self.reject(session, ctx, &rejection).await.is_ok();
+        FailToProxy { error_code: status, can_reuse_downstream: reuse && written }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        let ended_ns = self.shared.clock.monotonic_ns();
+        let upstream_ns = ctx.upstream_began_ns.map(|began| ended_ns.saturating_sub(began));
+        if let (Some(forward), Some(took)) = (&ctx.forward, upstream_ns) {
+            self.shared.metrics.upstream_took(forward.upstream(), took);
+        }
+        let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
+        let response_bytes = session.body_bytes_sent() as u64;
+        let status = session.response_written().map_or(0, |head| head.status.as_u16());
+        let gone = status == 0 && error.is_some();
+        self.record(session, ctx, if gone { 499 } else { status }, [request_bytes, response_bytes], ended_ns, upstream_ns);
+    }
+
+    /// Failures are in the access log and the metrics.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error, _context: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+impl Phases {
+    /// Sets the connection's times and finds out who asks.
+    fn meet(&self, session: &mut Session, ctx: &mut Ctx) {
+        let bounds = &ctx.gateway.bounds;
+        if self.shared.state.is_draining() {
+            session.set_keepalive(None);
+        } else if session.get_keepalive().is_some() {
+            // The framework's own default is for ever.
+            session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
+        }
+        session.set_read_timeout(Some(bounds.body_timeout));
+        session.set_write_timeout(Some(bounds.write_timeout));
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let headers = &session.req_header().headers;
+        ctx.client = client(peer, headers, &ctx.gateway.server.trusted_proxies);
+        ctx.ids = self.shared.ids.next(headers.get(REQUEST_ID));
+        let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        ctx.https = over_tls || ctx.client.said_https;
+    }
+
+    /// Decides, waiting once for keys where the decision asks for them.
+    async fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
+        let shared = &self.shared;
+        let decision = {
+            let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+            decide(&ctx.gateway, &shared.state, &request, Attempt::First, ctx.began)
+        };
+        let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
+        shared.keys.await_keys(issuer).await;
+        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), ctx.began)
+    }
+
+    /// Counts a decision and keeps what the response and the record need of it.
+    fn take_up(&self, decision: Decision, ctx: &mut Ctx) -> Action {
+        self.shared.metrics.token_seen(decision.token);
+        self.shared.metrics.judged(&decision.judged);
+        ctx.target = decision.target;
+        ctx.principal = decision.principal;
+        ctx.headers =
+            Some(ResponseHeaders { shown: decision.shown, origin: decision.origin, request_id: ctx.ids.request_id.clone() });
+        decision.action
+    }
+
+    async fn answer(&self, session: &mut Session, ctx: &mut Ctx, reply: Reply) -> Result<bool> {
+        ctx.outcome = if reply.status == http::StatusCode::NO_CONTENT { Outcome::Preflight } else { Outcome::Answered };
+        self.write(session, ctx, &reply).await
+    }
+
+    async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
+        ctx.outcome = rejection.outcome();
+        ctx.reason = Some(rejection.reason());
+        ctx.policy = rejection.policy();
+        let reply = rejection.reply(&session.req_header().headers, &ctx.ids.request_id);
+        self.write(session, ctx, &reply).await
+    }
+
+    async fn write(&self, session: &mut Session, ctx: &Ctx, reply: &Reply) -> Result<bool> {
+        if let Some(headers) = &ctx.headers {
+            writer::write(session, reply, headers, &ctx.gateway, ctx.began).await?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the form and lets the token endpoint answer it.
+    async fn issue_token(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let gateway = Arc::clone(&ctx.gateway);
+        let Some(endpoint) = &gateway.auth.token_endpoint else {
+            return self.reject(session, ctx, &Rejection::NotFound).await;
+        };
+        let Some(body) = read_form(session).await? else {
+            return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;
+        };
+        ctx.request_bytes = body.len() as u64;
+        let answer = endpoint.grant(&session.req_header().headers, &body, ctx.began);
+        ctx.outcome = if answer.status.is_success() { Outcome::Answered } else { Outcome::Unauthorized };
+        ctx.reason = Some(answer.outcome);
+        self.write(session, ctx, &token_reply(answer)).await
+    }
+
+    /// Takes a retry if one is left.
+    fn may_retry(&self, ctx: &mut Ctx) -> bool {
+        let Some(forward) = &ctx.forward else { return false };
+        let upstream = ctx.gateway.upstreams.at(forward.upstream());
+        if ctx.retries >= upstream.settings.retries {
+            return false;
+        }
+        ctx.retries += 1;
+        self.shared.metrics.upstream_retried(forward.upstream());
+        true
+    }
+
+    fn record(
+        &self,
+        session: &Session,
+        ctx: &Ctx,
+        status: u16,
+        bytes: [u64; 2],
+        ended_ns: u64,
+        upstream_ns: Option<u64>,
+    ) {
+        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let upstream = ctx.forward.as_ref().map(|forward| ctx.gateway.upstreams.at(forward.upstream()));
+        let principal = ctx.principal.as_deref();
+        let text = |name| request.header(name).and_then(|value| value.to_str().ok());
+        let made_here = ctx.ids.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default();
+        let exchange = Exchange {
+            began_unix_ns: ctx.began.unix_ns,
+            request_id: ctx.ids.request_id.to_str().unwrap_or_default(),
+            trace_id: incoming_trace(request.headers()).unwrap_or(made_here),
+            client: ctx.client.address,
+            method: request.method().as_str(),
+            scheme: if ctx.https { "https" } else { "http" },
+            host: request.host().unwrap_or_default(),
+            path: request.raw_path(),
+            target: ctx.target,
+            route: self.shared.metrics.place_name(ctx.target),
+            protocol: protocol(request.parts.version),
+            status,
+            outcome: ctx.outcome,
+            reason: ctx.reason,
+            policy: ctx.policy,
+            subject: principal.map(VerifiedToken::subject),
+            client_id: principal.and_then(VerifiedToken::client_id),
+            issuer: principal.map(VerifiedToken::issuer_name),
+            request_bytes: bytes[0],
+            response_bytes: bytes[1],
+            duration_ns: ended_ns.saturating_sub(ctx.began.monotonic_ns),
+            upstream_ns,
+            upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
+            upstream_status: ctx.upstream_status,
+            retries: ctx.retries,
+            user_agent: text(header::USER_AGENT),
+            origin: text(header::ORIGIN),
+        };
+        self.shared.metrics.record(&exchange);
+        let log = &ctx.gateway.log;
+        if exchange.is_logged(log, chance(&ctx.ids.traceparent)) {
+            self.shared.log.push(|out| exchange.write_line(log, out));
+        }
+    }
+}
+
+/// The request as the stages see it.
+fn request<'s>(session: &'s Session, client: &Client, https: bool, redirect_only: bool) -> Request<'s> {
+    let head = session.req_header();
+    let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
+    Request { parts: head.as_ref(), target, client: client.address, https, redirect_only }
+}
+
+/// `Vary: Origin` beside what the upstream varies by.
+fn merged_vary(head: &ResponseHeader) -> Option<HeaderValue> {
+    let mut names = head.headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok()).peekable();
+    names.peek()?;
+    let upstream = names.collect::<Vec<_>>().join(", ");
+    let names_origin = upstream.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin") || name.trim() == "*");
+    let merged = if names_origin { upstream } else { format!("{upstream}, Origin") };
+    HeaderValue::try_from(merged).ok()
+}
+
+/// The body of a token request; `None` when it is longer than any good one.
+async fn read_form(session: &mut Session) -> Result<Option<Vec<u8>>> {
+    let told = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if told.is_some_and(|length: usize| length > TokenEndpoint::MAX_BODY) {
+        return Ok(None);
+    }
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        session.as_downstream_mut().write_continue_response().await?;
+    }
+    let mut body = Vec::new();
+    while let Some(part) = session.as_downstream_mut().read_request_body().await? {
+        body.extend_from_slice(&part);
+        if body.len() > TokenEndpoint::MAX_BODY {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
+}
+
+/// RFC 6749, section 5: JSON that nobody may store.
+fn token_reply(answer: TokenAnswer) -> Reply {
+    let mut reply = Reply::json(answer.status, answer.body);
+    reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    reply.headers.push((header::PRAGMA, HeaderValue::from_static("no-cache")));
+    if answer.challenge_basic {
+        reply.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"stackflow\"")));
+    }
+    reply
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// A number from 0 to 1 out of the request's own random name: no other source of chance is needed for sampling.
+fn chance(traceparent: &HeaderValue) -> f64 {
+    let digits = traceparent.to_str().ok().and_then(|text| text.get(3..11)).unwrap_or("0");
+    f64::from(u32::from_str_radix(digits, 16).unwrap_or(0)) / f64::from(u32::MAX)
+}
+

@@ -1,0 +1,60 @@
+//! Writes the gateway's own answers, so that they cost little and keep the connection.
+
+use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
+use http::{Method, StatusCode, header};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use std::time::Duration;
+
+/// A body that is not read is taken off the connection up to this length, so that the connection can be used again; a longer
+/// one costs more than a new connection.
+const LONGEST_DRAIN: u64 = 64 * 1024;
+/// And for at most this long.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Writes a reply, decorated, and tells the framework what becomes of the connection.
+///
+/// # Errors
+/// The client is gone.
+pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeaders, gateway: &Gateway, now: Now) -> Result<()> {
+    settle_connection(session, reply);
+    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 10))?;
+    for (name, value) in &reply.headers {
+        head.insert_header(name.clone(), value.clone())?;
+    }
+    // A preflight's own Vary is longer than the one that every response carries.
+    let vary = head.headers.get(header::VARY).cloned();
+    let mut result = Ok(());
+    headers.write(gateway, now, |name, value| {
+        if let Err(error) = head.insert_header(name, value) {
+            result = Err(error);
+        }
+    });
+    result?;
+    if let Some(vary) = vary {
+        head.insert_header(header::VARY, vary)?;
+    }
+    let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), bodiless).await?;
+    if !bodiless {
+        session.write_response_body(Some(reply.body.clone()), true).await?;
+    }
+    Ok(())
+}
+
+/// Whether the connection is used again, and what happens to a request body that nobody read.
+fn settle_connection(session: &mut Session, reply: &Reply) {
+    if reply.close || reply.status == StatusCode::REQUEST_TIMEOUT {
+        session.set_keepalive(None);
+        return;
+    }
+    let head = session.req_header();
+    // A client that waits for "100 Continue" has not sent the body, and may or may not send it now.
+    let waits = head.headers.contains_key(header::EXPECT);
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if !waits && length.is_some_and(|length| length <= LONGEST_DRAIN) {
+        session.as_downstream_mut().set_close_on_response_before_downstream_finish(false);
+        session.as_downstream_mut().set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+    }
+}
