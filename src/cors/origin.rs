@@ -91,10 +91,9 @@ impl OriginPattern {
 
 /// The host and the port, if there is a colon; those inside of `[…]` are the host's.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let is_bracketed = authority.starts_with('[');
-    let behind_brackets = if is_bracketed { authority.find(']').map_or(authority.len(), |at| at + 1) } else { 0 };
-    match authority[behind_brackets..].find(':') {
-        Some(at) => (&authority[..behind_brackets + at], Some(&authority[behind_brackets + at + 1..])),
+    let begins = if authority.contains('[') { authority.rfind(']').map_or(authority.len(), |at| at + 1) } else { 0 };
+    match authority[begins..].find(':') {
+        Some(at) => (&authority[..begins + at], Some(&authority[begins + at + 1..])),
         None => (authority, None),
     }
 }

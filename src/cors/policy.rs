@@ -56,11 +56,9 @@ impl CorsPolicy {
     /// Makes the header values.
     #[must_use]
     pub fn new(settings: CorsSettings) -> Self {
-        let names: Vec<&str> = settings.allowed_headers.iter().map(HeaderName::as_str).collect();
-        let names = HeaderValue::from_str(&names.join(", ")).expect("BUG: header names and commas are visible ASCII");
         Self {
             allowed_origins: settings.allowed_origins,
-            allow_headers: Some(names).filter(|names| !names.is_empty()),
+            allow_headers: Some(join(&settings.allowed_headers)).filter(|names| !names.is_empty()),
             allow_credentials: settings.allow_credentials,
             max_age: HeaderValue::from(settings.max_age.as_secs()),
         }
@@ -109,6 +107,11 @@ impl CorsPolicy {
         }
         put(header::ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
     }
+}
+
+fn join(names: &[HeaderName]) -> HeaderValue {
+    let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).expect("BUG: header names and commas are visible ASCII")
 }
 
 #[cfg(test)]

@@ -49,10 +49,11 @@ impl Tree {
         let mut is_rest = false;
         for segment in segments {
             match segment {
-                Segment::Literal(text) => match self.reading.key(text) {
-                    Some(key) => node = node.literal(key),
-                    None => {}
-                },
+                Segment::Literal(text) => {
+                    if let Some(key) = self.reading.key(text) {
+                        node = node.literal(key);
+                    }
+                }
                 Segment::Name => node = node.name.get_or_insert_default(),
                 Segment::Rest => is_rest = true,
             }

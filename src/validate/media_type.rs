@@ -25,7 +25,7 @@ fn is_json_media_type(value: &[u8]) -> bool {
 
 fn is_json_subtype(subtype: &[u8]) -> bool {
     let Some((prefix, suffix)) = subtype.len().checked_sub(4).and_then(|at| subtype.split_at_checked(at)) else { return false };
-    suffix.eq_ignore_ascii_case(b"json") && matches!(prefix, [] | [_, .., b'+']) && subtype.iter().all(is_token_byte)
+    suffix.eq_ignore_ascii_case(b"json") && matches!(prefix, [] | [_, .., b'+']) && subtype.iter().copied().all(is_token_byte)
 }
 
 /// `*( OWS ";" OWS [ parameter ] )` (RFC 9110, 5.6.6).
@@ -72,12 +72,12 @@ fn find(text: &[u8], byte: u8) -> usize {
 }
 
 fn token_length(text: &[u8]) -> usize {
-    text.iter().position(|byte| !is_token_byte(byte)).unwrap_or(text.len())
+    text.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(text.len())
 }
 
 /// RFC 9110, 5.6.2.
-fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -57,11 +57,8 @@ impl QueryRules {
     pub fn check(&self, query: Option<&str>) -> Result<(), ParameterError<'_>> {
         let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(()) };
         self.rules.iter().try_for_each(|(parameter, rule)| {
-            let broken = match values(query, parameter).try_fold(0_u8, |seen, value| rule.admits_next(seen, value)) {
-                Ok(_) => return Ok(()),
-                Err(broken) => broken,
-            };
-            Err(ParameterError { parameter, detail: rule.detail(parameter, broken) })
+            let checked = rule.check(values(query, parameter));
+            checked.map_err(|broken| ParameterError { parameter, detail: rule.detail(parameter, broken) })
         })
     }
 }
@@ -75,21 +72,18 @@ enum Broken {
 }
 
 impl ParameterRule {
-    /// Counts the parameter's values: the next one must be the first.
-    fn admits_next(&self, seen: u8, value: &[u8]) -> Result<u8, Broken> {
-        if seen > 0 {
+    /// Checks all values of one parameter, still escaped.
+    fn check<'q>(&self, mut values: impl Iterator<Item = &'q [u8]>) -> Result<(), Broken> {
+        let Some(value) = values.next() else { return Ok(()) };
+        if values.next().is_some() {
             return Err(Broken::Repeated);
         }
         let is_admitted = match self {
             Self::Integer { min, max } => integer(value).is_some_and(|number| (*min..=*max).contains(&number)),
-            Self::Text { max_length } => {
-                if Form(value).any(|byte| byte.is_none()) {
-                    return Err(Broken::Escape);
-                }
-                Form(value).count() <= *max_length
-            }
+            Self::Text { .. } if Form(value).any(|byte| byte.is_none()) => return Err(Broken::Escape),
+            Self::Text { max_length } => Form(value).count() <= *max_length,
         };
-        if is_admitted { Ok(1) } else { Err(Broken::Value) }
+        if is_admitted { Ok(()) } else { Err(Broken::Value) }
     }
 
     fn detail(&self, name: &str, broken: Broken) -> String {

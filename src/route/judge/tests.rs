@@ -232,7 +232,7 @@ fn assert_one_reading(path: &str) {
     let once = decode_carelessly(path.as_bytes());
     assert!(std::str::from_utf8(&once).is_ok(), "{path}");
     for decoded in [path.as_bytes(), &once, &decode_carelessly(&once)] {
-        let slashes = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'/').count();
+        let slashes = |bytes: &[u8]| bytes.split(|&byte| byte == b'/').count();
         assert_eq!(slashes(decoded), slashes(path.as_bytes()), "{path}");
         assert!(!decoded.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'), "{path}");
         for segment in decoded.split(|&byte| byte == b'/') {
@@ -325,7 +325,7 @@ proptest! {
 
     #[test]
     fn fully_escaped_names_are_read_as_they_are(name in "[a-zA-Z0-9_~-]{1,20}") {
-        let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let escaped: String = name.bytes().flat_map(|byte| format!("%{byte:02x}").into_bytes()).map(char::from).collect();
         let path = judge(&format!("/{escaped}")).map(Cow::into_owned);
         prop_assert_eq!(path, Ok(format!("/{name}")));
     }

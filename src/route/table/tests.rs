@@ -231,7 +231,7 @@ fn different_names_in_one_place_are_no_conflict() {
 
 #[test]
 fn a_pattern_of_many_parameters_is_fine() {
-    let pattern: String = (0..60).map(|index| format!("/{{p{index}}}")).collect();
+    let pattern = (0..60).fold(String::new(), |text, index| format!("{text}/{{p{index}}}"));
     check(&[&pattern], &[(&"/x".repeat(60), Route(&pattern)), (&"/x".repeat(59), Unknown), (&"/x".repeat(4000), Unknown)]);
 }
 
@@ -294,8 +294,7 @@ fn pattern_text() -> impl Strategy<Value = String> {
     let segment = prop::sample::select(vec!["a", "b", "A", "ab", "a;x", "{}", "{}", "{*}"]);
     prop::collection::vec(segment, 0..4).prop_map(|segments| {
         let end = segments.iter().position(|segment| *segment == "{*}").map_or(segments.len(), |at| at + 1);
-        let text: String = segments[..end].iter().map(|segment| format!("/{segment}")).collect();
-        if text.is_empty() { "/".to_owned() } else { text }
+        format!("/{}", segments[..end].join("/"))
     })
 }
 
