@@ -101,6 +101,7 @@ impl RouteTable {
 }
 
 /// What follows the base path; none where the path is not under it (`/prod/apix` is not under `/prod/api`).
+/// With and without a slash the base path itself is `/`, so it is one path here and towards the upstream.
 fn behind<'p>(base: &str, path: &'p str) -> Option<&'p str> {
     match path.strip_prefix(base)? {
         "" => Some("/"),
