@@ -150,6 +150,15 @@ fn no_query_and_no_rules_accept() {
 }
 
 #[test]
+fn a_plus_sign_in_a_name_is_a_space() {
+    let rules = QueryRules::new(vec![("a b".to_owned(), ParameterRule::Integer { min: 0, max: 1 })]);
+    for query in ["a+b=2", "a%20b=2", "a b=2"] {
+        assert_eq!(detail(&rules, query), Err("a b must be an integer from 0 to 1".to_owned()), "{query}");
+    }
+    assert_eq!(detail(&rules, "a%2Bb=2"), Ok(()));
+}
+
+#[test]
 fn a_parameter_may_have_an_empty_name() {
     let rules = QueryRules::new(vec![(String::new(), ParameterRule::Integer { min: 0, max: 1 })]);
     assert_eq!(detail(&rules, "&&a=b&"), Ok(()));
