@@ -1,6 +1,84 @@
-//! `require_json`.
-use http::HeaderMap;
+//! `require_json`: whether a request body says that it is JSON.
+//!
+//! One `Content-Type` header with one media type, read by the grammar (RFC 9110, 8.3.1) and not searched for: a list such as
+//! `text/plain, application/json`, which one server reads from the left and another from the right, is not JSON. Of the
+//! parameters only the form is looked at; whether the body is JSON is not decided here.
+
+use http::{HeaderMap, header};
 
 /// Whether the `Content-Type` is one JSON media type (`application/json`, `application/*+json`), parameters allowed.
 #[must_use]
-pub fn is_json(headers: &HeaderMap) -> bool { let _ = headers; todo!() }
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => is_json_media_type(value.as_bytes()),
+        _ => false,
+    }
+}
+
+fn is_json_media_type(value: &[u8]) -> bool {
+    let (essence, parameters) = value.split_at(find(value, b';'));
+    let Some((kind, [b'/', subtype @ ..])) = essence.split_at_checked(find(essence, b'/')) else { return false };
+    let subtype = subtype.trim_ascii_end();
+    kind.trim_ascii_start().eq_ignore_ascii_case(b"application") && is_json_subtype(subtype) && are_parameters(parameters)
+}
+
+fn is_json_subtype(subtype: &[u8]) -> bool {
+    let Some((prefix, suffix)) = subtype.len().checked_sub(4).and_then(|at| subtype.split_at_checked(at)) else { return false };
+    suffix.eq_ignore_ascii_case(b"json") && matches!(prefix, [] | [_, .., b'+']) && subtype.iter().copied().all(is_token_byte)
+}
+
+/// `*( OWS ";" OWS [ parameter ] )` (RFC 9110, 5.6.6).
+fn are_parameters(mut text: &[u8]) -> bool {
+    loop {
+        text = text.trim_ascii();
+        match text {
+            [] => return true,
+            [b';', rest @ ..] => text = rest.trim_ascii_start(),
+            _ => return false,
+        }
+        if matches!(text, [] | [b';', ..]) {
+            continue;
+        }
+        let Some(rest) = behind_parameter(text) else { return false };
+        text = rest;
+    }
+}
+
+/// What follows one `token = ( token / quoted-string )`.
+fn behind_parameter(text: &[u8]) -> Option<&[u8]> {
+    let (name, value) = text.split_at(token_length(text));
+    let value = value.strip_prefix(b"=").filter(|_| !name.is_empty())?;
+    match value {
+        [b'"', quoted @ ..] => behind_quoted_string(quoted),
+        _ => value.split_at_checked(token_length(value)).filter(|(token, _)| !token.is_empty()).map(|(_, rest)| rest),
+    }
+}
+
+/// What follows the closing quote.
+fn behind_quoted_string(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        match text {
+            [] | [b'\\'] => return None,
+            [b'"', rest @ ..] => return Some(rest),
+            [b'\\', _, rest @ ..] | [_, rest @ ..] => text = rest,
+        }
+    }
+}
+
+/// Where the byte is, or the end.
+fn find(text: &[u8], byte: u8) -> usize {
+    text.iter().position(|&other| other == byte).unwrap_or(text.len())
+}
+
+fn token_length(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(text.len())
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

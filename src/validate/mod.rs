@@ -1,4 +1,6 @@
-//! What the edge refuses of a request that is allowed.
+//! What the edge refuses of a request that is allowed, so that upstreams need not.
+//!
+//! Of the request's head only, and allocating nothing unless it refuses; it neither reads nor changes bodies.
 mod media_type;
 mod query;
 
