@@ -1,12 +1,13 @@
 //! The text that `demo` prints: what to try, as lines to paste.
 //!
 //! Every line is a comment or one whole command (`export …`, `curl …`) for sh and bash; in order they work with nothing
-//! installed but curl 7.66 or newer and sed. The secret in it is the demo's own, made at its start.
+//! installed but curl 7.67 or newer and sed. The secret in it is the demo's own, made at its start.
 
 #[cfg(test)]
 mod tests;
 
-/// Upper-case words in braces are filled in. Answers are read with sed because jq is not everywhere.
+/// Upper-case words in braces are filled in. Answers are read with sed because jq is not everywhere. `-s` leaves the meter of
+/// parallel transfers on (seen with curl 7.88), hence `--no-progress-meter`.
 const TEMPLATE: &str = r#"# StackFlow gateway demo: {BASE} (API), {ADMIN} (admin). Paste the lines in order; stop with Ctrl-C.
 
 # A token for the demo's service account; with jq instead of sed: ... | jq -r .access_token
@@ -26,7 +27,7 @@ curl -sS -i -w '\n' -H "Authorization: Bearer $TOKEN" -H 'Content-Type: applicat
 curl -sS -i -w '\n' "{BASE}/prod/api/v1/incidents"
 
 # 200 requests at once. A user has 100 a second: about 100 are answered 200, about 100 are refused with 429.
-curl -sS -Z --parallel-max 50 -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $TOKEN" "{BASE}/prod/api/v1/incidents?limit=1&n=[1-200]" | sort | uniq -c
+curl --no-progress-meter -Z --parallel-max 50 -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $TOKEN" "{BASE}/prod/api/v1/incidents?limit=1&n=[1-200]" | sort | uniq -c
 
 # A bulk import is exempt from that limit: 202 at once, and a job that is complete after two seconds (ask again).
 export JOB=$(curl -sS -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '[{"short_description":"Printer offline"},{"short_description":"Disk full"}]' "{BASE}/prod/api/v1/incidents/bulk" | sed -n 's/.*"job_id" *: *"\([^"]*\)".*/\1/p')

@@ -14,7 +14,7 @@ pub(super) struct Timestamp(pub u64);
 
 /// Text of 1 to `MAX` characters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub(super) struct Text<const MAX: usize>(String);
 
 /// 1 (critical) to 5 (planning).
@@ -49,12 +49,6 @@ impl<const MAX: usize> TryFrom<String> for Text<MAX> {
     fn try_from(text: String) -> Result<Self, String> {
         let fits = (1..=MAX).contains(&text.chars().take(MAX + 1).count());
         if fits { Ok(Self(text)) } else { Err(format!("a text of 1 to {MAX} characters is expected")) }
-    }
-}
-
-impl<const MAX: usize> From<Text<MAX>> for String {
-    fn from(text: Text<MAX>) -> Self {
-        text.0
     }
 }
 
