@@ -1,1 +1,4 @@
 //! demo
+
+pub mod api;
+pub mod guide;
