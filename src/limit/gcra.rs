@@ -160,4 +160,4 @@ impl fmt::Display for QuotaError {
 impl std::error::Error for QuotaError {}
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
 
-fn quota(rate: u64, burst: u64) -> Quota {
+/// A quota that the test knows to be valid.
+pub(in crate::limit) fn quota(rate: u64, burst: u64) -> Quota {
     Quota::new(rate, burst).expect("BUG: a test's quota")
 }
 
@@ -67,13 +68,14 @@ prop_compose! {
 }
 
 /// n ≤ burst + floor(W / interval) for every pair of admissions as the ends of a window.
-fn holds_the_bound(quota: Quota, admitted: &[u64]) -> bool {
+pub(in crate::limit) fn holds_the_bound(quota: Quota, admitted: &[u64]) -> bool {
     let mut admitted = admitted.to_vec();
     admitted.sort_unstable();
-    (0..admitted.len()).all(|first| {
-        (first..admitted.len())
-            .all(|last| (last - first) as u64 + 1 <= quota.burst + (admitted[last] - admitted[first]) / quota.interval_ns)
-    })
+    let within = |first: usize, last: usize| {
+        let admissions = last - first + 1;
+        admissions as u64 <= quota.burst + (admitted[last] - admitted[first]) / quota.interval_ns
+    };
+    (0..admitted.len()).all(|first| (first..admitted.len()).all(|last| within(first, last)))
 }
 
 proptest! {
