@@ -1,7 +1,26 @@
 //! Whether the request fits the limits.
-mod buckets;
-mod decision;
-mod gcra;
+//!
+//! Every policy is a token bucket kept as one number, the time at which it is full again (`gcra`). `decision` judges the
+//! policies of a request together and charges all of them or none.
+//!
+//! Invariants, each held by a test:
+//! - over any window of length T a bucket admits at most `burst + rate × T`, however many threads race;
+//! - a request that one policy refuses costs nothing in any other, and creates no entry anywhere;
+//! - forgetting idle buckets changes no decision;
+//! - nothing here grows beyond `max_users` entries per map.
+//!
+//! What it does not do: read a clock, know routes or tokens, write headers, wait.
 
-pub use decision::{AddressCharge, Admission, BulkSlot, LimitState, Limits, Policy, Refusal, Standing};
-pub use gcra::{Quota, QuotaError};
+mod decision;
+
+mod address;
+mod buckets;
+mod bulk;
+mod gcra;
+mod global;
+mod key;
+
+pub use address::AddressCharge;
+pub use bulk::BulkSlot;
+pub use decision::{Admission, LimitState, Limits, Policy, Refusal};
+pub use gcra::{Quota, QuotaError, Standing};

@@ -1,0 +1,135 @@
+//! The bound, the sweep, and that no entry is lost between them.
+
+use super::*;
+use std::{collections::BTreeSet, thread};
+
+/// Keys that spread over shards as keyed hashes do.
+fn key(index: u64) -> u64 {
+    index.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
+}
+
+fn store(buckets: &Buckets<u64>, index: u64, value: u64, most: usize) -> bool {
+    buckets.with(key(index), |bucket| bucket.store(value, most))
+}
+
+fn sweep_all(buckets: &Buckets<u64>, keep: impl Fn(u64) -> Option<u64>) -> usize {
+    (0..buckets.shards()).map(|_| buckets.sweep_step(&keep)).sum()
+}
+
+#[test]
+fn a_new_key_at_the_bound_finds_no_room() {
+    let buckets = Buckets::new(2);
+    assert!(store(&buckets, 1, 10, 2) && store(&buckets, 2, 20, 2));
+    assert!(!store(&buckets, 3, 30, 2));
+    assert_eq!((buckets.len(), buckets.peek(key(3))), (2, None));
+}
+
+#[test]
+fn a_bound_of_nothing_keeps_nothing() {
+    let buckets = Buckets::new(0);
+    assert!(!store(&buckets, 1, 10, 0));
+    assert_eq!(buckets.len(), 0);
+}
+
+#[test]
+fn a_known_key_at_the_bound_is_replaced() {
+    let buckets = Buckets::new(1);
+    assert!(store(&buckets, 1, 10, 1) && store(&buckets, 1, 11, 1));
+    assert_eq!((buckets.len(), buckets.peek(key(1))), (1, Some(11)));
+}
+
+#[test]
+fn a_bound_lowered_below_what_is_there_keeps_it_and_takes_nothing_new() {
+    let buckets = Buckets::new(3);
+    assert!((0..3).all(|index| store(&buckets, index, index, 3)));
+    assert!(store(&buckets, 0, 7, 1) && !store(&buckets, 3, 3, 1));
+    assert_eq!(buckets.len(), 3);
+}
+
+#[test]
+fn many_threads_fill_it_to_the_bound_exactly() {
+    let buckets = Buckets::new(1_000);
+    let stored: usize = thread::scope(|scope| {
+        let fill = |thread: u64| (0..500).filter(|index| store(&buckets, thread * 500 + index, 1, 1_000)).count();
+        let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || fill(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("BUG: a filling thread panicked")).sum()
+    });
+    assert_eq!((stored, buckets.len()), (1_000, 1_000));
+}
+
+#[test]
+fn a_sweep_step_looks_at_one_shard_and_a_round_at_all() {
+    let buckets = Buckets::new(0);
+    assert!((0..1_000).all(|index| store(&buckets, index, index, 1_000)));
+    let first = buckets.sweep_step(|_| None);
+    assert!((1..200).contains(&first), "{first} of 1000 in one of {} shards", buckets.shards());
+    assert_eq!(first + (1..buckets.shards()).map(|_| buckets.sweep_step(|_| None)).sum::<usize>(), 1_000);
+    assert_eq!(buckets.len(), 0);
+}
+
+#[test]
+fn a_sweep_forgets_what_it_is_told_to_and_rewrites_the_rest() {
+    let buckets = Buckets::new(0);
+    assert!((0..100).all(|index| store(&buckets, index, index, 100)));
+    assert_eq!(sweep_all(&buckets, |value| (value % 2 == 0).then_some(value + 1_000)), 50);
+    assert_eq!((buckets.len(), buckets.peek(key(4)), buckets.peek(key(5))), (50, Some(1_004), None));
+}
+
+#[test]
+fn what_a_sweep_forgot_makes_room() {
+    let buckets = Buckets::new(1);
+    assert!(store(&buckets, 1, 10, 1));
+    assert_eq!(sweep_all(&buckets, |_| None), 1);
+    assert!(store(&buckets, 2, 20, 1));
+}
+
+#[test]
+fn an_update_can_remove_and_then_makes_room() {
+    let buckets = Buckets::new(1);
+    assert!(store(&buckets, 1, 10, 1));
+    buckets.with(key(1), |bucket| bucket.update(|_| None));
+    assert_eq!((buckets.len(), buckets.peek(key(1))), (0, None));
+    assert!(store(&buckets, 2, 20, 1));
+}
+
+#[test]
+fn an_update_makes_no_entry() {
+    let buckets = Buckets::<u64>::new(1);
+    buckets.with(key(1), |bucket| bucket.update(Some));
+    assert_eq!(buckets.len(), 0);
+}
+
+#[test]
+fn after_a_flood_a_sweep_gives_the_memory_back() {
+    let buckets = Buckets::new(0);
+    assert!((0..20_000).all(|index| store(&buckets, index, index, 20_000)));
+    let capacity = |buckets: &Buckets<u64>| buckets.shards.iter().map(|shard| shard.lock().capacity()).sum::<usize>();
+    assert!(capacity(&buckets) >= 20_000);
+    sweep_all(&buckets, |value| (value < 10).then_some(value));
+    assert!(capacity(&buckets) < 200, "{}", capacity(&buckets));
+    assert!((0..10).all(|index| buckets.peek(key(index)) == Some(index)));
+}
+
+#[test]
+fn random_keys_spread_over_all_shards() {
+    let buckets = Buckets::<u64>::new(1_000_000);
+    let used: BTreeSet<_> = (0..20_000).map(|index| buckets.shard_of(key(index))).collect();
+    assert_eq!((buckets.shards(), used.len()), (1024, 1024));
+}
+
+fn shards(expected: usize, shards: usize) {
+    assert_eq!(Buckets::<u64>::new(expected).shards(), shards);
+}
+
+#[test]
+fn shards_follow_the_expected_entries_within_bounds() {
+    shards(0, 16);
+    shards(100_000, 128);
+    shards(1_000_000, 1024);
+    shards(usize::MAX, 1024);
+}
+
+#[test]
+fn an_empty_map_of_a_million_users_is_small() {
+    assert_eq!(size_of::<Shard<u64>>(), 64);
+}

@@ -1,0 +1,93 @@
+//! Many threads at once: counts must come out exactly, not nearly.
+
+use super::{super::super::gcra::tests::holds_the_bound, *};
+use std::thread;
+
+/// Runs `work` on four threads and returns what each found.
+fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|index| scope.spawn(move || work(index))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("BUG: a thread of the test panicked")).collect()
+    })
+}
+
+#[test]
+fn one_user_at_a_stopped_clock_gets_the_burst_exactly() {
+    for _ in 0..10 {
+        let (state, limits) = (LimitState::new(10), Limits { per_user: quota(100, 3_000), ..limits() });
+        let admitted = on_four_threads(|_| (0..1_000).filter(|_| ask(&state, &limits, "ann", 5).is_ok()).count());
+        assert_eq!((admitted.iter().sum::<usize>(), remaining(&state, &limits, "ann", 5)), (3_000, 0));
+        assert_eq!(state.global_tokens(&limits, at(5)), 7_000);
+    }
+}
+
+/// Global runs dry under a race while users still have tokens, and the other way round: each lost race would leave a trace.
+fn spent_is_admitted(user_burst: u64, global_burst: u64) {
+    let state = LimitState::new(10);
+    let limits = Limits { per_user: quota(1, user_burst), global: quota(1, global_burst), ..limits() };
+    let subject = |index: u64| ["ann", "bob", "cat"][usize::try_from(index % 3).unwrap_or(0)];
+    let ask = |index: &u64| ask(&state, &limits, subject(*index), 0).is_ok();
+    let admitted: u64 = on_four_threads(|_| (0..1_500).filter(ask).count() as u64).iter().sum();
+    let spent: u64 = (0..3).map(|index| user_burst - remaining(&state, &limits, subject(index), 0)).sum();
+    let spent_globally = global_burst - state.global_tokens(&limits, at(0));
+    assert_eq!((spent, spent_globally), (admitted, admitted));
+    assert_eq!(admitted, global_burst.min(3 * user_burst));
+}
+
+#[test]
+fn what_users_and_global_spent_is_what_was_admitted() {
+    for _ in 0..8 {
+        spent_is_admitted(1_000, 1_000);
+        spent_is_admitted(300, 1_000);
+        spent_is_admitted(900, 2_699);
+    }
+}
+
+#[test]
+fn windows_hold_while_every_thread_has_a_time_of_its_own() {
+    let (state, limits) = (LimitState::new(10), Limits { per_user: quota(1_000, 20), ..limits() });
+    let admitted = on_four_threads(|thread| {
+        let times = (0..2_000_u64).map(|step| step * 50_000 + thread * 777_777);
+        times.filter(|now| ask(&state, &limits, "ann", *now).is_ok()).collect::<Vec<_>>()
+    });
+    let admitted = admitted.concat();
+    assert!(admitted.len() > 20);
+    assert!(holds_the_bound(limits.per_user, &admitted));
+}
+
+#[test]
+fn sweeps_in_between_lose_no_charge() {
+    let (state, limits) = (LimitState::new(10), Limits { per_user: quota(1, 500), ..limits() });
+    let admitted = on_four_threads(|thread| {
+        if thread == 0 {
+            (0..2_000).for_each(|_| state.sweep_step(&limits, at(SECOND)));
+            return 0;
+        }
+        (0..600).filter(|_| ask(&state, &limits, "ann", SECOND).is_ok()).count()
+    });
+    assert_eq!(admitted.iter().sum::<usize>(), 500);
+}
+
+#[test]
+fn the_bound_on_users_holds_and_who_found_no_room_is_counted() {
+    let (state, limits) = (LimitState::new(10), Limits { max_users: 300, ..limits() });
+    on_four_threads(|thread| (0..200).for_each(|user| spend(&state, &limits, &format!("{thread}-{user}"), 1, 0)));
+    assert_eq!((state.users(), state.overflow(), state.global_tokens(&limits, at(0))), (300, 500, 9_200));
+}
+
+#[test]
+fn address_reservations_that_all_end_well_leave_a_full_bucket() {
+    let (state, limits) = (LimitState::new(10), limits());
+    let address = IpAddr::from([192, 0, 2, 1]);
+    on_four_threads(|thread| {
+        for round in 0..1_000 {
+            let charge = state.charge_address(&limits, address, at(round)).expect("BUG: four of 2000 at most");
+            let kept = thread == 0 && round % 10 == 0;
+            if !kept {
+                state.refund_address(&limits, charge, at(round));
+            }
+        }
+    });
+    assert_eq!(state.address_standing(&limits, address, at(0)).remaining, 1_900);
+}

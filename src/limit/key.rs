@@ -1,0 +1,64 @@
+//! The keys of buckets: 64 bits of keyed SipHash-1-3.
+//!
+//! Strangers choose subjects and addresses, so the hash must not be predictable: its key is random per process. Two users
+//! share a bucket by accident with a probability of n² / 2⁶⁵, 3 in 10⁸ for a million live users; nobody can arrange it.
+//! Not the names themselves: they cost three times the memory and time, and e-mail-like subjects would lie about.
+
+use siphasher::sip::SipHasher13;
+use std::{fmt, hash::Hasher, net::IpAddr};
+
+/// First byte of what is hashed: a user's name can never collide with an address by being spelled like one.
+const USER: u8 = b'u';
+const IPV4: u8 = b'4';
+const IPV6: u8 = b'6';
+
+/// The process' secret.
+pub(super) struct KeyHasher(SipHasher13);
+
+impl KeyHasher {
+    /// A fresh secret.
+    ///
+    /// # Panics
+    /// Without random numbers from the operating system, when the process starts: TLS could not work either.
+    pub(super) fn random() -> Self {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).expect("the operating system has no random numbers");
+        Self(SipHasher13::new_with_key(&secret))
+    }
+
+    /// (`iss`, `sub`): a subject is unique only within its issuer. The length keeps ("ab", "c") and ("a", "bc") apart.
+    pub(super) fn user(&self, issuer: &str, subject: &str) -> u64 {
+        let mut hasher = self.0;
+        hasher.write_u8(USER);
+        hasher.write_usize(issuer.len());
+        hasher.write(issuer.as_bytes());
+        hasher.write(subject.as_bytes());
+        hasher.finish()
+    }
+
+    /// An IPv4 address, also when a dual-stack socket reports it as `::ffff:a.b.c.d`; of IPv6 the /64, because every host
+    /// owns all of its own and could otherwise change buckets with each request.
+    pub(super) fn address(&self, address: IpAddr) -> u64 {
+        let mut hasher = self.0;
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                hasher.write_u8(IPV4);
+                hasher.write(&address.octets());
+            }
+            IpAddr::V6(address) => {
+                hasher.write_u8(IPV6);
+                hasher.write_u128(address.to_bits() >> 64);
+            }
+        }
+        hasher.finish()
+    }
+}
+
+impl fmt::Debug for KeyHasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests;
