@@ -65,12 +65,6 @@ pub enum Policy {
     Bulk,
 }
 
-impl Refusal {
-    /// The sentence.
-    #[must_use]
-    pub fn detail(&self) -> String { todo!() }
-}
-
 /// An admitted request.
 #[derive(Debug)]
 pub struct Admission {
