@@ -211,6 +211,14 @@ fn a_new_user_at_the_bound_is_admitted_by_global_alone_and_counted() {
 }
 
 #[test]
+fn a_new_user_at_the_bound_of_an_exempt_route_is_admitted_without_a_place_and_counted() {
+    let (state, limits) = (LimitState::new(1), Limits { max_users: 1, ..limits() });
+    let ann = ask_exempt(&state, &limits, "ann", 0).expect("BUG: full");
+    let bob = ask_exempt(&state, &limits, "bob", 0).expect("BUG: full");
+    assert_eq!((ann.bulk.is_some(), bob.bulk.is_some(), state.overflow()), (true, false, 1));
+}
+
+#[test]
 fn at_the_bound_global_still_refuses_and_that_is_not_counted() {
     let (state, limits) = (LimitState::new(0), Limits { max_users: 0, global: quota(1, 1), ..limits() });
     spend(&state, &limits, "ann", 1, 0);

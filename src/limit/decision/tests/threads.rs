@@ -1,13 +1,20 @@
 //! Many threads at once: counts must come out exactly, not nearly.
 
 use super::{super::super::gcra::tests::holds_the_bound, *};
-use std::thread;
+use std::{sync::Barrier, thread};
 
-/// Runs `work` on four threads and returns what each found.
+/// Runs `work` on four threads that start together and returns what each found.
 fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
-    let work = &work;
+    let (work, start) = (&work, &Barrier::new(4));
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|index| scope.spawn(move || work(index))).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|index| {
+                scope.spawn(move || {
+                    start.wait();
+                    work(index)
+                })
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("BUG: a thread of the test panicked")).collect()
     })
 }
