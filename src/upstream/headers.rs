@@ -138,9 +138,14 @@ fn set_identity(names: &IdentityHeaders, principal: &VerifiedToken, apply: &mut 
 /// `X-Forwarded-*`: a trusted proxy's are kept and continued, anybody else's are replaced.
 fn set_forwarding(request: &Request<'_>, hop: Hop<'_>, apply: &mut impl FnMut(Edit)) {
     let headers = request.headers();
-    let before = headers.get(FORWARDED_FOR).filter(|_| hop.peer_is_trusted).and_then(|value| value.to_str().ok());
-    let peer = hop.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    let chain = before.map_or(peer.clone(), |before| format!("{before}, {peer}"));
+    let mut chain = String::new();
+    if hop.peer_is_trusted {
+        for before in headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()) {
+            chain.push_str(before);
+            chain.push_str(", ");
+        }
+    }
+    chain.push_str(&hop.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string()));
     set_text(FORWARDED_FOR, &chain, apply);
     apply(Edit::Set(FORWARDED_PROTO, HeaderValue::from_static(if request.https { "https" } else { "http" })));
     let kept = hop.peer_is_trusted && headers.contains_key(FORWARDED_HOST);

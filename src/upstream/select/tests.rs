@@ -1,1 +1,68 @@
+use super::Upstreams;
+use crate::upstream::{ServerAddress, UpstreamSettings};
+use std::{net::SocketAddr, time::Duration};
 
+fn upstreams(hosts: &[&str]) -> Upstreams {
+    let server = |host: &&str| ServerAddress { tls: false, host: (*host).to_owned(), port: 80 };
+    Upstreams::new(vec![UpstreamSettings {
+        name: "api".to_owned(),
+        servers: hosts.iter().map(server).collect(),
+        preserve_host: true,
+        connect_timeout: Duration::from_secs(2),
+        response_timeout: Duration::from_secs(29),
+        read_timeout: Duration::from_secs(60),
+        retries: 1,
+    }])
+}
+
+fn take(upstreams: &Upstreams, turns: usize) -> Vec<String> {
+    let next = |_| upstreams.0[0].next().map_or("none".to_owned(), |(_, address)| address.ip().to_string());
+    (0..turns).map(next).collect()
+}
+
+fn addresses(ips: &[&str]) -> Vec<SocketAddr> {
+    ips.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 80)).collect()
+}
+
+#[test]
+fn a_name_that_is_not_resolved_has_no_address() {
+    assert_eq!(take(&upstreams(&["api.internal"]), 2), ["none", "none"]);
+}
+
+#[test]
+fn an_empty_answer_of_the_resolver_keeps_the_old_addresses() {
+    let upstreams = upstreams(&["api.internal"]);
+    upstreams.0[0].servers[0].resolve_to(addresses(&["192.0.2.1"]));
+    upstreams.0[0].servers[0].resolve_to(Vec::new());
+    assert_eq!(take(&upstreams, 1), ["192.0.2.1"]);
+}
+
+#[test]
+fn a_moved_name_is_followed() {
+    let upstreams = upstreams(&["api.internal"]);
+    upstreams.0[0].servers[0].resolve_to(addresses(&["192.0.2.1"]));
+    upstreams.0[0].servers[0].resolve_to(addresses(&["192.0.2.9"]));
+    assert_eq!(take(&upstreams, 2), ["192.0.2.9", "192.0.2.9"]);
+}
+
+#[test]
+fn servers_take_turns() {
+    assert_eq!(take(&upstreams(&["192.0.2.1", "192.0.2.2"]), 4), ["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn the_addresses_of_a_name_take_turns() {
+    let upstreams = upstreams(&["api.internal"]);
+    upstreams.0[0].servers[0].resolve_to(addresses(&["192.0.2.2", "192.0.2.1", "192.0.2.1"]));
+    assert_eq!(take(&upstreams, 4), ["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn a_server_without_an_address_is_passed_over() {
+    assert_eq!(take(&upstreams(&["api.internal", "192.0.2.2"]), 3), ["192.0.2.2", "192.0.2.2", "192.0.2.2"]);
+}
+
+#[test]
+fn an_ipv6_literal_needs_no_resolver() {
+    assert_eq!(take(&upstreams(&["2001:db8::1"]), 1), ["2001:db8::1"]);
+}
