@@ -83,8 +83,8 @@ impl TokenCache {
 
     /// The map inside a shard uses the hash's lowest and highest bits; these are between.
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
-        let middle = usize::from((hash >> 32) as u16);
-        &self.shards[middle % self.shards.len()]
+        let [_, _, high, low, ..] = hash.to_be_bytes();
+        &self.shards[usize::from(u16::from_be_bytes([high, low])) % self.shards.len()]
     }
 }
 

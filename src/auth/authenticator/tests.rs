@@ -525,11 +525,11 @@ fn who_a_cognito_access_token_proves() {
 fn who_other_tokens_prove() {
     let id = accepted(Profile::Cognito, |_| id_token().claim("cognito:username", json!("bob")));
     assert_eq!(
-        (id.client_id(), id.identity().username.as_ref().map(|name| name.as_bytes())),
+        (id.client_id(), id.identity().username.as_ref().map(http::HeaderValue::as_bytes)),
         (Some("client-2"), Some(&b"bob"[..]))
     );
     let spaced = accepted(Profile::Rfc9068, |draft| draft.claim("scope", json!("  read   write ")));
-    assert_eq!(spaced.identity().scopes.as_ref().map(|scopes| scopes.as_bytes()), Some(&b"read write"[..]));
+    assert_eq!(spaced.identity().scopes.as_ref().map(http::HeaderValue::as_bytes), Some(&b"read write"[..]));
     let listed = accepted(Profile::Generic, |draft| {
         draft.claim("scope", json!(null)).claim("scp", json!(["a", "b"])).claim("azp", json!("x"))
     });

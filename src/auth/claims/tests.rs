@@ -11,33 +11,33 @@ fn members(value: Value) -> Members {
     }
 }
 
-fn check_date(value: Value, expected: Result<Option<u64>, InvalidReason>) {
+fn check_date(value: &Value, expected: Result<Option<u64>, InvalidReason>) {
     assert_eq!(date(&members(json!({ "exp": value })), "exp"), expected, "{value}");
 }
 
 #[test]
 fn what_is_not_a_number_is_no_date() {
     for value in [json!("1"), json!(""), json!(true), json!(false), json!(null), json!([1]), json!({"a": 1})] {
-        check_date(value, Err(InvalidReason::Claims));
+        check_date(&value, Err(InvalidReason::Claims));
     }
 }
 
 #[test]
 fn numbers_of_any_size_saturate() {
-    check_date(json!(u64::MAX), Ok(Some(u64::MAX)));
-    check_date(json!(u64::MAX / S + 1), Ok(Some(u64::MAX)));
-    check_date(json!(f64::MAX), Ok(Some(u64::MAX)));
-    check_date(json!(f64::MIN), Ok(Some(0)));
-    check_date(json!(i64::MIN), Ok(Some(0)));
-    check_date(json!(-0.5), Ok(Some(0)));
+    check_date(&json!(u64::MAX), Ok(Some(u64::MAX)));
+    check_date(&json!(u64::MAX / S + 1), Ok(Some(u64::MAX)));
+    check_date(&json!(f64::MAX), Ok(Some(u64::MAX)));
+    check_date(&json!(f64::MIN), Ok(Some(0)));
+    check_date(&json!(i64::MIN), Ok(Some(0)));
+    check_date(&json!(-0.5), Ok(Some(0)));
 }
 
 #[test]
 fn seconds_and_fractions_are_read() {
-    check_date(json!(0), Ok(Some(0)));
-    check_date(json!(1_800_000_000), Ok(Some(1_800_000_000 * S)));
-    check_date(json!(1.5), Ok(Some(1_500_000_000)));
-    check_date(json!(1e3), Ok(Some(1000 * S)));
+    check_date(&json!(0), Ok(Some(0)));
+    check_date(&json!(1_800_000_000), Ok(Some(1_800_000_000 * S)));
+    check_date(&json!(1.5), Ok(Some(1_500_000_000)));
+    check_date(&json!(1e3), Ok(Some(1000 * S)));
     assert_eq!(date(&members(json!({})), "exp"), Ok(None));
 }
 

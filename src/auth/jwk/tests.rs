@@ -3,9 +3,9 @@ use super::*;
 use crate::auth::test_keys::{ED25519, P256, P384, RSA, base64url, with};
 use serde_json::json;
 
-fn left_out(jwk: Value, changes: &[(&str, Value)], expected: &str) {
+fn left_out(jwk: Value, members: &[(&str, Value)], expected: &str) {
     assert!(read_key(&jwk).is_ok(), "{jwk}");
-    let changed = with(jwk, changes);
+    let changed = with(jwk, members);
     assert_eq!(read_key(&changed).err(), Some(expected), "{changed}");
 }
 
