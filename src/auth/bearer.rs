@@ -1,12 +1,23 @@
-//! The `Authorization` header (RFC 6750, section 2.1; RFC 9110, section 11.4).
-use http::HeaderMap;
+//! The `Authorization` header (RFC 6750, section 2.1; RFC 9110, section 11.4): which credentials a request presents.
+//!
+//! Only this header counts: a token in the query, a cookie, the body or another header is not looked for (RFC 6750, section 2,
+//! lets a server refuse those ways; they leak into logs and caches). Several headers are never chosen from, because another
+//! server on the way might choose differently.
+use http::{HeaderMap, header::AUTHORIZATION};
+use std::fmt;
 
 /// A bearer token as it came, nothing proven. Its `Debug` is `[redacted]`.
 #[derive(Clone, Copy)]
 pub struct UnverifiedToken<'a>(pub(super) &'a str);
 
+impl fmt::Debug for UnverifiedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
 /// What the request presents as credentials.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Credentials<'a> {
     /// No `Authorization` header.
     None,
@@ -23,6 +34,39 @@ pub enum Credentials<'a> {
 /// Reads the credentials of a request; costs one header look-up and one pass over the token.
 #[must_use]
 pub fn credentials(headers: &HeaderMap) -> Credentials<'_> {
-    let _ = headers;
-    todo!()
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Credentials::None };
+    if values.next().is_some() {
+        return Credentials::Several;
+    }
+    let bytes = value.as_bytes();
+    let scheme_length = bytes.iter().position(|&byte| byte == b' ').unwrap_or(bytes.len());
+    let (scheme, rest) = bytes.split_at(scheme_length);
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Credentials::OtherScheme;
+    }
+    match b64token(skip_spaces(rest)) {
+        Some(token) => Credentials::Bearer(UnverifiedToken(token)),
+        None => Credentials::Malformed,
+    }
 }
+
+/// `1*SP` between scheme and token (RFC 9110, section 11.4).
+fn skip_spaces(bytes: &[u8]) -> &[u8] {
+    let spaces = bytes.iter().take_while(|&&byte| byte == b' ').count();
+    &bytes[spaces..]
+}
+
+/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header.
+fn b64token(bytes: &[u8]) -> Option<&str> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let length = bytes.iter().take_while(|&&byte| is_token(byte)).count();
+    let padded = bytes[length..].iter().all(|&byte| byte == b'=');
+    if length == 0 || !padded {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests;

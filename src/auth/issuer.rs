@@ -1,6 +1,5 @@
-//! The issuers whose tokens are accepted, and the verification of a token against them.
-use super::{AuthError, KeyRing, KeySet, TokenCache, UnverifiedToken, VerifiedToken, keys::Algorithm};
-use crate::time::Now;
+//! The issuers whose tokens are accepted: what is configured for each, and the keys each has at the moment.
+use super::{KeyRing, KeySet, keys::Algorithm};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Place of an issuer in the configuration; also the index of its metric handles.
@@ -87,42 +86,28 @@ pub struct Issuer {
     pub settings: IssuerSettings,
     /// Its keys, replaced as a whole.
     pub keys: Arc<KeyRing>,
+    /// `settings.issuer`, shared by all its verified tokens.
+    pub(super) name: Arc<str>,
 }
 
-/// Verifies tokens of the configured issuers.
-#[derive(Debug)]
-pub struct Authenticator {
-    issuers: Vec<Issuer>,
-    token_size: usize,
-}
-
-impl Authenticator {
-    /// `token_size`: longest accepted token in bytes.
-    #[must_use]
-    pub fn new(issuers: Vec<IssuerSettings>, token_size: usize) -> Self {
-        let _ = (issuers, token_size);
-        todo!()
+impl Issuer {
+    /// An issuer without keys yet, but for the gateway's own.
+    pub(super) fn new(settings: IssuerSettings) -> Self {
+        let keys = KeyRing::empty();
+        if let KeySource::Own(own) = &settings.keys {
+            keys.replace(KeySet::clone(own));
+        }
+        Self { name: settings.issuer.as_str().into(), keys: Arc::new(keys), settings }
     }
 
-    /// All issuers, in the order of the configuration (the gateway's own last).
-    #[must_use]
-    pub fn issuers(&self) -> &[Issuer] {
-        &self.issuers
-    }
-
-    /// The token's earlier verification, if it still holds: same bytes, inside its times, signed by a key of the issuer's current set.
-    #[must_use]
-    pub fn recall(&self, cache: &TokenCache, token: UnverifiedToken<'_>, now: Now) -> Option<Arc<VerifiedToken>> {
-        let _ = (cache, token, now, self.token_size);
-        todo!()
-    }
-
-    /// Verifies the token in full, cheapest checks first, and remembers it.
-    ///
-    /// # Errors
-    /// What is wrong with the token, or that the keys to judge it by are not there.
-    pub fn verify(&self, cache: &TokenCache, token: UnverifiedToken<'_>, now: Now) -> Result<Arc<VerifiedToken>, AuthError> {
-        let _ = (cache, token, now);
-        todo!()
+    /// Whether keys that were fetched for `other` are keys of this issuer: same name, same source, same trust.
+    pub(super) fn shares_keys_with(&self, other: &Self) -> bool {
+        let (mine, theirs) = (&self.settings, &other.settings);
+        let same_source = match (&mine.keys, &theirs.keys) {
+            (KeySource::Url(a), KeySource::Url(b)) | (KeySource::Discovery(a), KeySource::Discovery(b)) => a == b,
+            (KeySource::File(a), KeySource::File(b)) => a == b,
+            _ => false,
+        };
+        same_source && mine.issuer == theirs.issuer && mine.ca_file == theirs.ca_file
     }
 }

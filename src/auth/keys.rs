@@ -1,17 +1,90 @@
-//! An issuer's keys (RFC 7517).
+//! An issuer's keys (RFC 7517, section 5): the set as read, the choice of a key, the signature check.
+//!
+//! Invariants: a set holds only keys fit for verifying. A key verifies only with an algorithm of its own kind and curve, and
+//! only with its own `alg` where it names one (RFC 8725, section 3.1). HMAC and `none` are not representable.
+use super::{
+    jwk::{Key, read_key},
+    jws::Header,
+};
 use arc_swap::ArcSwap;
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// A signature algorithm (RFC 7518, section 3.1; RFC 8037). Never `none`, never HMAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Algorithm { Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, EdDsa }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Every accepted algorithm.
+    pub const ALL: &'static [Self] =
+        &[Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::EdDsa];
+
+    /// By its name in `alg`, compared exactly (RFC 7515, section 4.1.1).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Its name in `alg`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    fn of_library(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Rs384 => jsonwebtoken::Algorithm::RS384,
+            Self::Rs512 => jsonwebtoken::Algorithm::RS512,
+            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
+            Self::Ps384 => jsonwebtoken::Algorithm::PS384,
+            Self::Ps512 => jsonwebtoken::Algorithm::PS512,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::Es384 => jsonwebtoken::Algorithm::ES384,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
+    }
+}
 
 /// The usable keys of one JWKS.
-#[derive(Debug, Default)]
-pub struct KeySet {}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySet {
+    /// In one order whatever the document's, so that equal content is equal: by `kid`, then by the rest.
+    keys: Vec<Key>,
+}
 
 /// A key that the set holds and we cannot use, with the reason (for the log).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its `kid`, shortened and printable.
     pub kid: String,
@@ -28,20 +101,61 @@ pub enum KeySetError {
     NoUsableKey,
 }
 
+impl std::fmt::Display for KeySetError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(what) => write!(formatter, "not a key set: {what}"),
+            Self::NoUsableKey => formatter.write_str("no key in the set can be used"),
+        }
+    }
+}
+
+impl std::error::Error for KeySetError {}
+
+/// What the keys say about a signature.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum KeyVerdict {
+    Holds,
+    Broken,
+    /// The named key is of another kind than the token's algorithm.
+    WrongKind,
+    UnknownKey,
+    NoKeys,
+}
+
+/// Without a `kid` each fitting key is a signature check that a stranger makes us pay.
+const KEYS_TRIED: usize = 4;
+
 impl KeySet {
     /// Reads a JWKS document; unusable keys are left out, the rest stays.
     ///
     /// # Errors
     /// The document is not a key set, or has no usable key.
     pub fn parse(json: &[u8]) -> Result<(Self, Vec<LeftOut>), KeySetError> {
-        let _ = json;
-        todo!()
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<Value>,
+        }
+        let document: Document = serde_json::from_slice(json).map_err(|error| KeySetError::Malformed(error.to_string()))?;
+        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
+        for jwk in &document.keys {
+            match read_key(jwk) {
+                Ok(key) => keys.push(key),
+                Err(reason) => left_out.push(LeftOut { kid: printable_kid(jwk), reason }),
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey);
+        }
+        keys.sort_unstable_by(|a, b| a.facts.cmp(&b.facts));
+        keys.dedup();
+        Ok((Self { keys }, left_out))
     }
 
     /// Number of usable keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        todo!()
+        self.keys.len()
     }
 
     /// Whether no key is usable.
@@ -49,9 +163,46 @@ impl KeySet {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Checks the signature over `signed` with the key the header names.
+    ///
+    /// The token's own `alg` chooses the algorithm only after it was found on the issuer's list, and only keys made for it
+    /// are tried. `jsonwebtoken` checks the rest of the mathematics: PKCS #1 v1.5 by comparing bytes, PSS with a salt as long as
+    /// the hash, ECDSA as `r || s` of fixed length with both in 1..n (CVE-2022-21449), Ed25519 with s below the order.
+    pub(super) fn verify(&self, header: &Header, signed: &str, signature: &str) -> KeyVerdict {
+        if self.is_empty() {
+            return KeyVerdict::NoKeys;
+        }
+        let named = header.kid.as_deref().map_or(&self.keys[..], |kid| self.called(kid));
+        if named.is_empty() {
+            return KeyVerdict::UnknownKey;
+        }
+        let mut fitting = named.iter().filter(|key| key.fits(header.algorithm)).peekable();
+        if fitting.peek().is_none() {
+            return if header.kid.is_some() { KeyVerdict::WrongKind } else { KeyVerdict::UnknownKey };
+        }
+        let algorithm = header.algorithm.of_library();
+        let holds = |key: &Key| jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.decoding, algorithm) == Ok(true);
+        if fitting.take(KEYS_TRIED).any(holds) { KeyVerdict::Holds } else { KeyVerdict::Broken }
+    }
+
+    /// The keys of that `kid`: usually one; several only when the issuer repeats it.
+    fn called(&self, kid: &str) -> &[Key] {
+        let start = self.keys.partition_point(|key| key.facts.kid.as_deref() < Some(kid));
+        let length = self.keys[start..].iter().take_while(|key| key.facts.kid.as_deref() == Some(kid)).count();
+        &self.keys[start..start + length]
+    }
+}
+
+fn printable_kid(jwk: &Value) -> String {
+    let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default();
+    kid.chars().take(64).flat_map(char::escape_default).collect()
 }
 
 /// The place where an issuer's current key set is read by requests and replaced by the fetcher.
+///
+/// Which set a verification was made with is told by the set's address: a ring never shares its set with another ring, and a
+/// remembered verification keeps its set alive, so that no later set can have the same address.
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
@@ -64,9 +215,14 @@ impl KeyRing {
         Self { current: ArcSwap::from_pointee(KeySet::default()) }
     }
 
-    /// Puts a new set in place of the old one; cached verifications by keys that changed end with it.
-    pub fn replace(&self, set: KeySet) {
-        self.current.store(std::sync::Arc::new(set));
+    /// Puts a new set in place of the old one; cached verifications end with the old set. A set with the same content
+    /// changes nothing. Returns whether it changed.
+    pub fn replace(&self, set: KeySet) -> bool {
+        let changed = **self.current.load() != set;
+        if changed {
+            self.current.store(Arc::new(set));
+        }
+        changed
     }
 
     /// Number of keys at this moment.
@@ -80,4 +236,22 @@ impl KeyRing {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The set to judge a token by and to remember the verdict with.
+    pub(super) fn current(&self) -> Arc<KeySet> {
+        self.current.load_full()
+    }
+
+    /// A set of its own for another ring.
+    pub(super) fn copy(&self) -> KeySet {
+        KeySet::clone(&self.current.load())
+    }
+
+    /// Whether this very set is still the current one.
+    pub(super) fn holds(&self, set: &Arc<KeySet>) -> bool {
+        Arc::ptr_eq(&self.current.load(), set)
+    }
 }
+
+#[cfg(test)]
+mod tests;

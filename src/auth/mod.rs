@@ -1,12 +1,29 @@
-//! Who the request has proven to be.
+//! Who the request has proven to be: bearer tokens (RFC 6750) as JWTs (RFC 7519) of the configured issuers, judged as RFC 8725 asks.
+//!
+//! Invariants
+//! - A [`VerifiedToken`] is made by [`Authenticator::verify`] alone, after the form, the claims and the signature were judged.
+//! - Keys come from the issuer's configuration, never from the token (`jwk`, `jku`, `x5u`, `x5c` in its header are not read).
+//! - An earlier verification counts only for the same bytes, inside the token's times, under the key set it was made with.
+//! - What can be refused without a key is refused without one; the signature is the last and dearest check.
+//!
+//! Not here: fetching keys (`remote`), answering (`reply`), which route needs a token (`pipeline`).
+mod authenticator;
 mod bearer;
 mod cache;
+mod claims;
 mod issuer;
+mod json;
+mod jwk;
+mod jws;
 mod keys;
 mod token;
 
+#[cfg(test)]
+pub(crate) mod test_keys;
+
+pub use authenticator::Authenticator;
 pub use bearer::{Credentials, UnverifiedToken, credentials};
 pub use cache::TokenCache;
-pub use issuer::{Allowed, Authenticator, Issuer, IssuerIndex, IssuerSettings, KeySource, Profile, TokenUse};
+pub use issuer::{Allowed, Issuer, IssuerIndex, IssuerSettings, KeySource, Profile, TokenUse};
 pub use keys::{Algorithm, KeyRing, KeySet, KeySetError, LeftOut};
 pub use token::{AuthError, Identity, InvalidReason, VerifiedToken};

@@ -1,22 +1,90 @@
-//! From an unverified token to a verified one (RFC 7519, RFC 8725).
-use super::IssuerIndex;
+//! From an unverified token to a verified one (RFC 7519, RFC 8725): why it was refused, or who it proves.
+//!
+//! A claim becomes a header towards the upstream only as visible ASCII with spaces inside: control characters would let a
+//! user name write headers of its own, leading or trailing spaces are dropped on the way (`" admin"` would arrive as `admin`),
+//! and bytes above ASCII are read differently by different servers (RFC 9110, section 5.5).
+use super::{
+    IssuerIndex,
+    claims::{Claims, Times},
+};
 use http::HeaderValue;
+use std::sync::Arc;
 
 /// Why a token is refused; `label` is the `reason` of log and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum InvalidReason {
-    TooLarge, Malformed, Type, Algorithm, Critical, UnknownIssuer, Expired, NotYetValid, IssuedAhead, Audience, ClientId, TokenUse, Claims, UnknownKey, Signature,
+    /// Longer than `token_size`.
+    TooLarge,
+    /// Not three base64url segments, or header or payload is not one strict JSON object.
+    Malformed,
+    /// A `typ` that is not for this issuer.
+    Type,
+    /// An `alg` that is not on the issuer's list, or not for the key it names.
+    Algorithm,
+    /// `crit` in the header.
+    Critical,
+    /// `iss` is not a configured issuer.
+    UnknownIssuer,
+    /// Good but for its `exp`.
+    Expired,
+    /// `nbf` lies ahead.
+    NotYetValid,
+    /// `iat` lies ahead.
+    IssuedAhead,
+    /// `aud` is not accepted.
+    Audience,
+    /// The client is not accepted.
+    ClientId,
+    /// `token_use` is not accepted.
+    TokenUse,
+    /// A claim is missing or of the wrong type.
+    Claims,
+    /// No key of the issuer can be meant.
+    UnknownKey,
+    /// The signature does not hold.
+    Signature,
 }
 
 impl InvalidReason {
     /// Every reason, for metrics made ahead.
-    pub const ALL: &'static [Self] = &[];
+    pub const ALL: &'static [Self] = &[
+        Self::TooLarge,
+        Self::Malformed,
+        Self::Type,
+        Self::Algorithm,
+        Self::Critical,
+        Self::UnknownIssuer,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::IssuedAhead,
+        Self::Audience,
+        Self::ClientId,
+        Self::TokenUse,
+        Self::Claims,
+        Self::UnknownKey,
+        Self::Signature,
+    ];
 
     /// Its name in log and metric: lower case, underscores.
     #[must_use]
     pub fn label(self) -> &'static str {
-        todo!()
+        match self {
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::Type => "type",
+            Self::Algorithm => "algorithm",
+            Self::Critical => "critical",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::IssuedAhead => "issued_ahead",
+            Self::Audience => "audience",
+            Self::ClientId => "client_id",
+            Self::TokenUse => "token_use",
+            Self::Claims => "claims",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+        }
     }
 }
 
@@ -45,21 +113,49 @@ pub enum AuthError {
 /// Header values towards the upstream, made once when the token is verified.
 /// `None` where the token has no such claim, or where its value cannot be a header value.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct Identity {
+    /// `sub`.
     pub subject: Option<HeaderValue>,
+    /// `iss`.
     pub issuer: Option<HeaderValue>,
+    /// The client: `client_id`, or `aud` of a Cognito id token.
     pub client_id: Option<HeaderValue>,
+    /// The user's name.
     pub username: Option<HeaderValue>,
+    /// As in the token, separated by single spaces.
     pub scopes: Option<HeaderValue>,
+    /// Joined with `,`. `None` also when a name holds a comma, because it would arrive as two names.
     pub groups: Option<HeaderValue>,
+}
+
+impl Identity {
+    fn new(claims: &Claims, issuer: &str) -> Self {
+        let comma = claims.groups.iter().any(|group| group.contains(','));
+        Self {
+            subject: header_value(&claims.subject),
+            issuer: header_value(issuer),
+            client_id: claims.client_id.as_deref().and_then(header_value),
+            username: claims.username.as_deref().and_then(header_value),
+            scopes: header_value(&claims.scopes.join(" ")),
+            groups: if comma { None } else { header_value(&claims.groups.join(",")) },
+        }
+    }
+}
+
+fn header_value(text: &str) -> Option<HeaderValue> {
+    let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if text.is_empty() || !visible || text.starts_with(' ') || text.ends_with(' ') {
+        return None;
+    }
+    HeaderValue::from_str(text).ok()
 }
 
 /// Proof that a token was verified; only this module makes one.
 #[derive(Debug)]
 pub struct VerifiedToken {
     issuer: IssuerIndex,
-    issuer_name: std::sync::Arc<str>,
+    issuer_name: Arc<str>,
+    times: Times,
     subject: String,
     client_id: Option<String>,
     scopes: Vec<String>,
@@ -67,20 +163,60 @@ pub struct VerifiedToken {
     identity: Identity,
 }
 
-#[allow(missing_docs)]
 impl VerifiedToken {
+    /// Called by `Authenticator::verify` alone, after every check.
+    pub(super) fn new(issuer: IssuerIndex, issuer_name: Arc<str>, claims: Claims, times: Times) -> Self {
+        let identity = Identity::new(&claims, &issuer_name);
+        let Claims { subject, client_id, scopes, groups, .. } = claims;
+        Self { issuer, issuer_name, times, subject, client_id, scopes, groups, identity }
+    }
+
+    pub(super) fn times(&self) -> Times {
+        self.times
+    }
+
+    /// Whose token it is.
     #[must_use]
-    pub fn issuer(&self) -> IssuerIndex { self.issuer }
+    pub fn issuer(&self) -> IssuerIndex {
+        self.issuer
+    }
+
+    /// `iss`.
     #[must_use]
-    pub fn issuer_name(&self) -> &str { &self.issuer_name }
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer_name
+    }
+
+    /// `sub`, never empty.
     #[must_use]
-    pub fn subject(&self) -> &str { &self.subject }
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The client it was issued to, where the token says so.
     #[must_use]
-    pub fn client_id(&self) -> Option<&str> { self.client_id.as_deref() }
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// What it allows, in the token's order.
     #[must_use]
-    pub fn scopes(&self) -> &[String] { &self.scopes }
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// The groups its subject is in, in the token's order.
     #[must_use]
-    pub fn groups(&self) -> &[String] { &self.groups }
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// Header values towards the upstream.
     #[must_use]
-    pub fn identity(&self) -> &Identity { &self.identity }
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
 }
+
+#[cfg(test)]
+mod tests;

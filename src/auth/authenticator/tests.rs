@@ -1,0 +1,657 @@
+//! Whole tokens: every refusal starts from a token that was accepted a moment before.
+use super::*;
+use crate::auth::{
+    Algorithm, Allowed, KeySet, KeySource, TokenUse,
+    test_keys::{
+        ALL_KEYS, Draft, ED25519, ISSUER, NOW_S, OTHER_RSA, P256, P384, RSA, TestKey, at, authenticator, base64url, jwks,
+        key_set, settings, with,
+    },
+};
+use aws_lc_rs::hmac;
+use serde_json::json;
+use std::{sync::LazyLock, time::Duration};
+
+const PROFILES: [Profile; 3] = [Profile::Cognito, Profile::Rfc9068, Profile::Generic];
+
+fn verify(authenticator: &Authenticator, token: &str, now: Now) -> Result<Arc<VerifiedToken>, AuthError> {
+    authenticator.verify(&TokenCache::new(0), UnverifiedToken(token), now)
+}
+
+fn reason(authenticator: &Authenticator, token: &str) -> Option<InvalidReason> {
+    match verify(authenticator, token, at(NOW_S)) {
+        Ok(_) => None,
+        Err(AuthError::Invalid { reason, .. }) => Some(reason),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// A good token of the profile is accepted; after the change it is refused for that reason.
+fn refused(profile: Profile, change: impl Fn(Draft) -> Draft, expected: InvalidReason) {
+    let authenticator = authenticator(settings(profile));
+    let good = Draft::good(profile);
+    assert_eq!(reason(&authenticator, &good.token()), None, "{profile:?}");
+    let changed = change(good);
+    assert_eq!(reason(&authenticator, &changed.token()), Some(expected), "{profile:?} {} {}", changed.header, changed.claims);
+}
+
+fn refused_in_every_profile(change: impl Fn(Draft) -> Draft, expected: InvalidReason) {
+    for profile in PROFILES {
+        refused(profile, &change, expected);
+    }
+}
+
+/// The same, changing the text of the token.
+fn refused_text(change: impl Fn(&str) -> String, expected: InvalidReason) {
+    let authenticator = authenticator(settings(Profile::Generic));
+    let token = Draft::good(Profile::Generic).token();
+    assert_eq!(reason(&authenticator, &token), None);
+    let changed = change(&token);
+    assert_eq!(reason(&authenticator, &changed), Some(expected), "{changed}");
+}
+
+fn accepted(profile: Profile, change: impl Fn(Draft) -> Draft) -> Arc<VerifiedToken> {
+    let draft = change(Draft::good(profile));
+    let verified = verify(&authenticator(settings(profile)), &draft.token(), at(NOW_S));
+    verified.unwrap_or_else(|error| panic!("{error:?}: {} {}", draft.header, draft.claims))
+}
+
+#[test]
+fn a_token_longer_than_the_bound_is_refused_before_it_is_read() {
+    let authenticator = Authenticator::new(vec![settings(Profile::Generic)], 100);
+    assert_eq!(reason(&authenticator, &"!".repeat(101)), Some(InvalidReason::TooLarge));
+    assert_eq!(reason(&authenticator, &"!".repeat(100)), Some(InvalidReason::Malformed));
+}
+
+#[test]
+fn malformed_tokens_are_refused() {
+    refused_text(|token| format!("{token}="), InvalidReason::Malformed);
+    refused_text(|token| format!("{token}.a"), InvalidReason::Malformed);
+    refused_text(|token| token.replacen('.', "", 1), InvalidReason::Malformed);
+    refused_text(|_| String::new(), InvalidReason::Malformed);
+    refused_text(|_| "opaque-token".to_owned(), InvalidReason::Malformed);
+}
+
+#[test]
+fn a_repeated_claim_is_refused_though_it_is_signed() {
+    let claims = Draft::good(Profile::Generic).claims.to_string();
+    let twice = claims.replacen('{', r#"{"sub":"admin","#, 1);
+    refused_text(|_| RSA.token_of("RS256", r#"{"alg":"RS256","kid":"rsa"}"#, &twice), InvalidReason::Malformed);
+    refused_text(|_| RSA.token_of("RS256", r#"{"alg":"none","alg":"RS256","kid":"rsa"}"#, &claims), InvalidReason::Malformed);
+}
+
+#[test]
+fn an_unsigned_token_is_refused() {
+    for alg in ["none", "None", "NONE"] {
+        refused_in_every_profile(|draft| draft.header("alg", json!(alg)), InvalidReason::Algorithm);
+        refused_text(
+            |token| format!("{}.{}.", base64url(json!({"alg": alg}).to_string()), token.split('.').nth(1).expect("claims")),
+            InvalidReason::Algorithm,
+        );
+    }
+    refused_text(|token| token.rsplit_once('.').expect("a dot").0.to_owned() + ".", InvalidReason::Signature);
+}
+
+#[test]
+fn the_public_key_is_no_hmac_secret() {
+    let claims = Draft::good(Profile::Generic).claims.to_string();
+    for secret in [RSA.public_der(), RSA.jwk().to_string().into_bytes(), Vec::new()] {
+        let signed = format!("{}.{}", base64url(r#"{"alg":"HS256","kid":"rsa"}"#), base64url(&claims));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes());
+        refused_text(|_| format!("{signed}.{}", base64url(tag)), InvalidReason::Algorithm);
+    }
+}
+
+#[test]
+fn an_algorithm_that_is_not_on_the_list_is_refused() {
+    let only_es256 = IssuerSettings { algorithms: vec![Algorithm::Es256], ..settings(Profile::Generic) };
+    assert_eq!(
+        reason(&authenticator(only_es256.clone()), &Draft::good(Profile::Generic).token()),
+        Some(InvalidReason::Algorithm)
+    );
+    let by_p256 = Draft::good(Profile::Generic).header("alg", json!("ES256")).header("kid", json!("p256")).signed_by(&P256);
+    assert_eq!(reason(&authenticator(only_es256), &by_p256.token()), None);
+}
+
+#[test]
+fn a_key_of_another_kind_than_the_algorithm_is_refused() {
+    for (alg, kid, key) in [
+        ("ES256", "rsa", &P256),
+        ("RS256", "p256", &RSA),
+        ("ES384", "p256", &P384),
+        ("EdDSA", "rsa", &ED25519),
+        ("ES256", "ed25519", &P256),
+    ] {
+        let key: &'static TestKey = LazyLock::force(key);
+        refused(
+            Profile::Generic,
+            |draft| draft.header("alg", json!(alg)).header("kid", json!(kid)).signed_by(key),
+            InvalidReason::Algorithm,
+        );
+    }
+}
+
+#[test]
+fn a_key_reserved_for_one_algorithm_verifies_no_other() {
+    let authenticator = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+    let jwk = with(RSA.jwk(), &[("kid", json!("rsa")), ("alg", json!("RS256"))]);
+    let set = KeySet::parse(json!({"keys": [jwk]}).to_string().as_bytes()).expect("a set").0;
+    authenticator.issuers()[0].keys.replace(set);
+    let draft = Draft::good(Profile::Generic);
+    assert_eq!(reason(&authenticator, &draft.token()), None);
+    for alg in ["PS256", "RS512"] {
+        assert_eq!(reason(&authenticator, &draft.clone().header("alg", json!(alg)).token()), Some(InvalidReason::Algorithm));
+    }
+}
+
+#[test]
+fn a_token_cannot_bring_its_own_key() {
+    for (name, value) in [
+        ("jwk", with(OTHER_RSA.jwk(), &[("kid", json!("rsa"))])),
+        ("jku", json!("https://attacker.example/jwks.json")),
+        ("x5u", json!("https://attacker.example/cert.pem")),
+        ("x5c", json!(["MIIB"])),
+    ] {
+        refused_in_every_profile(|draft| draft.header(name, value.clone()).signed_by(&OTHER_RSA), InvalidReason::Signature);
+        let _ = accepted(Profile::Generic, |draft| draft.header(name, value.clone()));
+    }
+}
+
+#[test]
+fn crit_is_refused() {
+    refused_in_every_profile(|draft| draft.header("crit", json!(["exp"])), InvalidReason::Critical);
+    refused_in_every_profile(|draft| draft.header("crit", json!(["b64"])).header("b64", json!(false)), InvalidReason::Critical);
+}
+
+#[test]
+fn another_type_is_refused() {
+    refused_in_every_profile(|draft| draft.header("typ", json!("JWS")), InvalidReason::Type);
+    refused(Profile::Rfc9068, |draft| draft.header("typ", json!("JWT")), InvalidReason::Type);
+    refused(Profile::Rfc9068, |draft| draft.header("typ", json!(null)), InvalidReason::Type);
+    refused(Profile::Cognito, |draft| draft.header("typ", json!("application/at+jwt")), InvalidReason::Type);
+    refused(Profile::Generic, |draft| draft.header("typ", json!("application/at+jwt")), InvalidReason::Type);
+}
+
+#[test]
+fn the_types_of_the_profile_are_accepted() {
+    for typ in [json!(null), json!("JWT"), json!("jwt"), json!("at+jwt"), json!("AT+JWT")] {
+        let _ = accepted(Profile::Cognito, |draft| draft.header("typ", typ.clone()));
+        let _ = accepted(Profile::Generic, |draft| draft.header("typ", typ.clone()));
+    }
+    for typ in ["at+jwt", "At+JWT", "application/at+jwt", "APPLICATION/AT+JWT"] {
+        let _ = accepted(Profile::Rfc9068, |draft| draft.header("typ", json!(typ)));
+    }
+}
+
+#[test]
+fn an_issuer_that_is_not_exactly_the_configured_one_is_refused() {
+    for iss in [
+        "https://issuer.example/",
+        "https://Issuer.example",
+        "https://issuer.example.attacker.example",
+        "http://issuer.example",
+        " https://issuer.example",
+        "",
+        "https://issuer.exampl",
+    ] {
+        refused_in_every_profile(|draft| draft.claim("iss", json!(iss)), InvalidReason::UnknownIssuer);
+    }
+    for iss in [json!(null), json!(1), json!([ISSUER]), json!({"iss": ISSUER})] {
+        refused_in_every_profile(|draft| draft.claim("iss", iss.clone()), InvalidReason::UnknownIssuer);
+    }
+}
+
+#[test]
+fn a_changed_token_is_refused() {
+    let other_claims = Draft::good(Profile::Generic).claim("sub", json!("admin"));
+    refused_text(
+        |token| {
+            let (signed, signature) = token.rsplit_once('.').expect("a dot");
+            let header = signed.split_once('.').expect("a dot").0;
+            format!("{header}.{}.{signature}", base64url(other_claims.claims.to_string()))
+        },
+        InvalidReason::Signature,
+    );
+    refused_text(|token| flip(token, token.len() - 20), InvalidReason::Signature);
+    refused_text(|token| token[..token.len() - 2].to_owned(), InvalidReason::Signature);
+    refused_text(|token| format!("{}{}", &token[..token.len() - 342], "A".repeat(342)), InvalidReason::Signature);
+}
+
+fn flip(token: &str, at: usize) -> String {
+    let other = if &token[at..=at] == "A" { "B" } else { "A" };
+    format!("{}{other}{}", &token[..at], &token[at + 1..])
+}
+
+#[test]
+fn a_signature_by_another_key_is_refused() {
+    refused_in_every_profile(|draft| draft.signed_by(&OTHER_RSA), InvalidReason::Signature);
+    refused_in_every_profile(|draft| draft.header("kid", json!("other-rsa")), InvalidReason::Signature);
+}
+
+#[test]
+fn signatures_of_trivial_numbers_are_refused() {
+    for (alg, kid, length) in [("ES256", "p256", 64), ("ES384", "p384", 96), ("EdDSA", "ed25519", 64)] {
+        let draft = Draft::good(Profile::Generic).header("alg", json!(alg)).header("kid", json!(kid));
+        let signed = format!("{}.{}", base64url(draft.header.to_string()), base64url(draft.claims.to_string()));
+        for byte in [0, 1, 0xff] {
+            for length in [0, 1, length - 1, length, length + 1] {
+                refused_text(|_| format!("{signed}.{}", base64url(vec![byte; length])), InvalidReason::Signature);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_ecdsa_signature_in_der_is_refused() {
+    let draft = Draft::good(Profile::Generic).header("alg", json!("ES256")).header("kid", json!("p256")).signed_by(&P256);
+    let token = draft.token();
+    assert_eq!(reason(&authenticator(settings(Profile::Generic)), &token), None);
+    let signed = token.rsplit_once('.').expect("a dot").0;
+    let fixed = P256.sign("ES256", signed.as_bytes());
+    let integer = |half: &[u8]| [&[2, 33, 0], half].concat();
+    let der = [vec![0x30, 70], integer(&fixed[..32]), integer(&fixed[32..])].concat();
+    refused_text(|_| format!("{signed}.{}", base64url(&der)), InvalidReason::Signature);
+}
+
+#[test]
+fn exp_must_be_there_and_be_a_number() {
+    for exp in [json!(null), json!("1800003600"), json!(true), json!([NOW_S + 3600]), json!({}), json!("")] {
+        refused_in_every_profile(|draft| draft.claim("exp", exp.clone()), InvalidReason::Claims);
+    }
+    let null = Draft::good(Profile::Generic).claims.to_string().replace(&(NOW_S + 3600).to_string(), "null");
+    refused_text(|_| RSA.token_of("RS256", r#"{"alg":"RS256","kid":"rsa"}"#, &null), InvalidReason::Claims);
+}
+
+#[test]
+fn an_expired_token_is_refused() {
+    for exp in [json!(NOW_S - 60), json!(NOW_S - 61), json!(0), json!(-1), json!(-1e300), json!(1.5), json!(NOW_S - 3600)] {
+        refused_in_every_profile(|draft| draft.claim("exp", exp.clone()), InvalidReason::Expired);
+    }
+}
+
+#[test]
+fn expiry_is_reported_only_when_nothing_else_is_wrong() {
+    let expired = |draft: Draft| draft.claim("exp", json!(NOW_S - 3600));
+    refused_in_every_profile(|draft| expired(draft).signed_by(&OTHER_RSA), InvalidReason::Signature);
+    refused_in_every_profile(|draft| expired(draft).claim("sub", json!(null)), InvalidReason::Claims);
+    refused(Profile::Generic, |draft| expired(draft).claim("aud", json!("other")), InvalidReason::Audience);
+    refused_in_every_profile(|draft| expired(draft).claim("nbf", json!(NOW_S + 3600)), InvalidReason::NotYetValid);
+}
+
+#[test]
+fn times_that_lie_ahead_are_refused() {
+    for ahead in [json!(NOW_S + 61), json!(u64::MAX), json!(1e300), json!(60.5 + 1_800_000_000.0)] {
+        refused_in_every_profile(|draft| draft.claim("nbf", ahead.clone()), InvalidReason::NotYetValid);
+        refused_in_every_profile(|draft| draft.claim("iat", ahead.clone()), InvalidReason::IssuedAhead);
+    }
+    for wrong in [json!("1"), json!(true), json!([1]), json!({})] {
+        refused_in_every_profile(|draft| draft.claim("nbf", wrong.clone()), InvalidReason::Claims);
+        refused_in_every_profile(|draft| draft.claim("iat", wrong.clone()), InvalidReason::Claims);
+    }
+}
+
+#[test]
+fn times_within_the_leeway_are_accepted() {
+    for exp in [json!(NOW_S - 59), json!(1_799_999_940.5), json!(u64::MAX), json!(1e300), json!(NOW_S + 1)] {
+        let _ = accepted(Profile::Generic, |draft| draft.claim("exp", exp.clone()));
+    }
+    for begin in [json!(NOW_S + 60), json!(1_800_000_059.5), json!(0), json!(-5), json!(null)] {
+        let _ = accepted(Profile::Generic, |draft| draft.claim("nbf", begin.clone()).claim("iat", begin.clone()));
+    }
+}
+
+#[test]
+fn without_leeway_the_second_of_expiry_is_too_late() {
+    let exact = authenticator(IssuerSettings { leeway: Duration::ZERO, ..settings(Profile::Generic) });
+    let token = Draft::good(Profile::Generic).claim("exp", json!(NOW_S)).token();
+    assert!(verify(&exact, &token, Now { monotonic_ns: 0, unix_ns: NOW_S * 1_000_000_000 - 1 }).is_ok());
+    assert_eq!(reason(&exact, &token), Some(InvalidReason::Expired));
+}
+
+#[test]
+fn a_foreign_audience_is_refused() {
+    for profile in [Profile::Rfc9068, Profile::Generic] {
+        for aud in [
+            json!("other"),
+            json!(["other"]),
+            json!([]),
+            json!(""),
+            json!("API"),
+            json!("api "),
+            json!(null),
+            json!(1),
+            json!({"api": 1}),
+            json!([["api"]]),
+            json!(["api", 1]),
+        ] {
+            refused(profile, |draft| draft.claim("aud", aud.clone()), InvalidReason::Audience);
+        }
+    }
+}
+
+#[test]
+fn a_foreign_client_is_refused() {
+    refused_in_every_profile(|draft| draft.claim("client_id", json!("client-3")), InvalidReason::ClientId);
+    refused_in_every_profile(|draft| draft.claim("client_id", json!("CLIENT-1")), InvalidReason::ClientId);
+    refused_in_every_profile(|draft| draft.claim("client_id", json!(1)), InvalidReason::Claims);
+    refused(Profile::Cognito, |draft| draft.claim("client_id", json!(null)), InvalidReason::ClientId);
+    refused(Profile::Rfc9068, |draft| draft.claim("client_id", json!(null)), InvalidReason::Claims);
+    refused(Profile::Generic, |draft| draft.claim("client_id", json!(null)), InvalidReason::ClientId);
+    refused(
+        Profile::Generic,
+        |draft| draft.claim("client_id", json!(null)).claim("azp", json!("client-3")),
+        InvalidReason::ClientId,
+    );
+}
+
+#[test]
+fn another_token_use_is_refused() {
+    for token_use in [json!(null), json!("refresh"), json!("Access"), json!(["access"]), json!(1)] {
+        refused(Profile::Cognito, |draft| draft.claim("token_use", token_use.clone()), InvalidReason::TokenUse);
+    }
+    let access_only = authenticator(IssuerSettings { token_use: vec![TokenUse::Access], ..settings(Profile::Cognito) });
+    assert_eq!(reason(&access_only, &Draft::good(Profile::Cognito).token()), None);
+    assert_eq!(reason(&access_only, &id_token().token()), Some(InvalidReason::TokenUse));
+}
+
+fn id_token() -> Draft {
+    Draft::good(Profile::Cognito).claim("token_use", json!("id")).claim("aud", json!("client-2")).claim("client_id", json!(null))
+}
+
+#[test]
+fn the_kinds_of_cognito_tokens_are_not_confused() {
+    refused(Profile::Cognito, |draft| draft.claim("token_use", json!("id")), InvalidReason::Audience);
+    refused(Profile::Cognito, |_| id_token().claim("aud", json!("client-3")), InvalidReason::Audience);
+    refused(
+        Profile::Cognito,
+        |_| id_token().claim("aud", json!(null)).claim("client_id", json!("client-1")),
+        InvalidReason::Audience,
+    );
+    refused(Profile::Cognito, |_| id_token().claim("token_use", json!("access")), InvalidReason::ClientId);
+}
+
+#[test]
+fn cognito_tokens_name_their_key() {
+    refused(Profile::Cognito, |draft| draft.header("kid", json!(null)), InvalidReason::UnknownKey);
+}
+
+#[test]
+fn a_token_about_nobody_is_refused() {
+    for sub in [json!(null), json!(""), json!(1), json!(["user-1"])] {
+        refused_in_every_profile(|draft| draft.claim("sub", sub.clone()), InvalidReason::Claims);
+    }
+}
+
+#[test]
+fn claims_of_wrong_types_are_refused() {
+    for profile in PROFILES {
+        refused(profile, |draft| draft.claim("scope", json!(1)), InvalidReason::Claims);
+        refused(profile, |draft| draft.claim("scope", json!(["a", 1])), InvalidReason::Claims);
+        refused(profile, |draft| draft.claim("username", json!(1)), InvalidReason::Claims);
+    }
+    refused(Profile::Cognito, |draft| draft.claim("cognito:groups", json!({"ops": true})), InvalidReason::Claims);
+    refused(Profile::Generic, |draft| draft.claim("groups", json!([["ops"]])), InvalidReason::Claims);
+}
+
+#[test]
+fn the_refusal_names_the_issuer_when_it_is_configured() {
+    let authenticator = authenticator(settings(Profile::Generic));
+    let issuer = |token: &str| match verify(&authenticator, token, at(NOW_S)) {
+        Err(AuthError::Invalid { issuer, .. }) => issuer,
+        other => panic!("{other:?}"),
+    };
+    let good = Draft::good(Profile::Generic);
+    assert_eq!(issuer("a"), None);
+    assert_eq!(issuer(&good.clone().claim("iss", json!("x")).token()), None);
+    assert_eq!(issuer(&good.clone().header("alg", json!("none")).token()), Some(IssuerIndex(0)));
+    assert_eq!(issuer(&good.signed_by(&OTHER_RSA).token()), Some(IssuerIndex(0)));
+}
+
+#[test]
+fn an_unknown_key_is_reported_only_when_all_else_holds() {
+    let unknown = |draft: Draft| draft.header("kid", json!("new"));
+    for profile in PROFILES {
+        let authenticator = authenticator(settings(profile));
+        let token = unknown(Draft::good(profile)).token();
+        assert_eq!(verify(&authenticator, &token, at(NOW_S)).err(), Some(AuthError::UnknownKey { issuer: IssuerIndex(0) }));
+    }
+    refused_in_every_profile(|draft| unknown(draft).claim("exp", json!(1)), InvalidReason::Expired);
+    refused_in_every_profile(|draft| unknown(draft).claim("nbf", json!(NOW_S + 99)), InvalidReason::NotYetValid);
+    refused_in_every_profile(|draft| unknown(draft).claim("client_id", json!("x")), InvalidReason::ClientId);
+    refused_in_every_profile(|draft| unknown(draft).claim("sub", json!("")), InvalidReason::Claims);
+    refused_in_every_profile(|draft| unknown(draft).header("typ", json!("x")), InvalidReason::Type);
+    refused_in_every_profile(|draft| unknown(draft).header("alg", json!("HS256")), InvalidReason::Algorithm);
+}
+
+#[test]
+fn without_any_key_only_what_needs_none_is_refused() {
+    let cold = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+    let good = Draft::good(Profile::Generic);
+    assert_eq!(verify(&cold, &good.token(), at(NOW_S)).err(), Some(AuthError::NoKeys { issuer: IssuerIndex(0) }));
+    assert_eq!(reason(&cold, &good.clone().claim("exp", json!(1)).token()), Some(InvalidReason::Expired));
+    assert_eq!(reason(&cold, &good.claim("aud", json!("x")).token()), Some(InvalidReason::Audience));
+}
+
+#[test]
+fn kids_are_compared_exactly() {
+    for kid in ["RSA", "rsa ", "rsa\0", "rs", "rsa/../rsa", "' or 1=1"] {
+        let token = Draft::good(Profile::Generic).header("kid", json!(kid)).token();
+        let found = verify(&authenticator(settings(Profile::Generic)), &token, at(NOW_S));
+        assert_eq!(found.err(), Some(AuthError::UnknownKey { issuer: IssuerIndex(0) }), "{kid}");
+    }
+}
+
+#[test]
+fn the_same_kid_of_two_issuers_is_two_keys() {
+    let second = IssuerSettings { issuer: "https://second.example".to_owned(), ..settings(Profile::Generic) };
+    let both = Authenticator::new(vec![settings(Profile::Generic), second], 8192);
+    both.issuers()[0].keys.replace(key_set(&[("rsa", &RSA)]));
+    both.issuers()[1].keys.replace(key_set(&[("rsa", &OTHER_RSA)]));
+    let first = Draft::good(Profile::Generic);
+    let second = first.clone().claim("iss", json!("https://second.example"));
+    assert_eq!(reason(&both, &first.token()), None);
+    assert_eq!(reason(&both, &second.token()), Some(InvalidReason::Signature));
+    assert_eq!(reason(&both, &second.clone().signed_by(&OTHER_RSA).token()), None);
+    assert_eq!(reason(&both, &first.signed_by(&OTHER_RSA).token()), Some(InvalidReason::Signature));
+    let verified = verify(&both, &second.signed_by(&OTHER_RSA).token(), at(NOW_S)).expect("a good token");
+    assert_eq!((verified.issuer(), verified.issuer_name()), (IssuerIndex(1), "https://second.example"));
+}
+
+#[test]
+fn every_algorithm_verifies_with_its_key() {
+    let keys: [(&str, &str, &'static TestKey); 9] = [
+        ("RS256", "rsa", &RSA),
+        ("RS384", "rsa", &RSA),
+        ("RS512", "rsa", &RSA),
+        ("PS256", "rsa", &RSA),
+        ("PS384", "rsa", &RSA),
+        ("PS512", "rsa", &RSA),
+        ("ES256", "p256", &P256),
+        ("ES384", "p384", &P384),
+        ("EdDSA", "ed25519", &ED25519),
+    ];
+    for (alg, kid, key) in keys {
+        let signed = |draft: Draft| draft.header("alg", json!(alg)).header("kid", json!(kid)).signed_by(key);
+        let _ = accepted(Profile::Generic, signed);
+        refused(
+            Profile::Generic,
+            |draft| Draft { claims: with(draft.claims.clone(), &[("exp", json!(1))]), ..signed(draft) },
+            InvalidReason::Expired,
+        );
+    }
+}
+
+#[test]
+fn without_kid_the_fitting_keys_are_tried() {
+    for (alg, key) in [("RS256", &RSA), ("RS256", &OTHER_RSA), ("ES256", &P256), ("EdDSA", &ED25519)] {
+        let key: &'static TestKey = LazyLock::force(key);
+        let _ = accepted(Profile::Generic, |draft| draft.header("kid", json!(null)).header("alg", json!(alg)).signed_by(key));
+    }
+}
+
+#[test]
+fn the_list_written_any_switches_the_check_off() {
+    let any = authenticator(IssuerSettings { client_ids: Allowed::Any, audiences: Allowed::Any, ..settings(Profile::Generic) });
+    for changes in [json!({}), json!({"client_id": null, "aud": null}), json!({"client_id": "x", "aud": "y"})] {
+        let draft = changes
+            .as_object()
+            .expect("an object")
+            .iter()
+            .fold(Draft::good(Profile::Generic), |draft, (name, value)| draft.claim(name, value.clone()));
+        assert_eq!(reason(&any, &draft.token()), None);
+    }
+    let wrong = Draft::good(Profile::Generic).claim("aud", json!(1));
+    assert_eq!(reason(&any, &wrong.token()), Some(InvalidReason::Audience));
+}
+
+#[test]
+fn who_a_cognito_access_token_proves() {
+    let verified = accepted(Profile::Cognito, |draft| draft);
+    assert_eq!((verified.subject(), verified.client_id()), ("user-1", Some("client-1")));
+    assert_eq!(
+        (verified.scopes(), verified.groups()),
+        (&["read".to_owned(), "write".to_owned()][..], &["ops".to_owned(), "dev".to_owned()][..])
+    );
+    let identity = verified.identity();
+    let value = |header: &Option<http::HeaderValue>| header.as_ref().map(|value| value.to_str().expect("ASCII").to_owned());
+    assert_eq!(value(&identity.subject).as_deref(), Some("user-1"));
+    assert_eq!(value(&identity.issuer).as_deref(), Some(ISSUER));
+    assert_eq!(value(&identity.client_id).as_deref(), Some("client-1"));
+    assert_eq!(value(&identity.username).as_deref(), Some("ann"));
+    assert_eq!(value(&identity.scopes).as_deref(), Some("read write"));
+    assert_eq!(value(&identity.groups).as_deref(), Some("ops,dev"));
+}
+
+#[test]
+fn who_other_tokens_prove() {
+    let id = accepted(Profile::Cognito, |_| id_token().claim("cognito:username", json!("bob")));
+    assert_eq!(
+        (id.client_id(), id.identity().username.as_ref().map(http::HeaderValue::as_bytes)),
+        (Some("client-2"), Some(&b"bob"[..]))
+    );
+    let spaced = accepted(Profile::Rfc9068, |draft| draft.claim("scope", json!("  read   write ")));
+    assert_eq!(spaced.identity().scopes.as_ref().map(http::HeaderValue::as_bytes), Some(&b"read write"[..]));
+    let listed = accepted(Profile::Generic, |draft| {
+        draft.claim("scope", json!(null)).claim("scp", json!(["a", "b"])).claim("azp", json!("x"))
+    });
+    assert_eq!((listed.scopes().len(), listed.client_id()), (2, Some("client-1")));
+    let bare = accepted(Profile::Cognito, |draft| {
+        draft.claim("scope", json!(null)).claim("cognito:groups", json!(null)).claim("username", json!(null))
+    });
+    assert!(bare.identity().scopes.is_none() && bare.identity().groups.is_none() && bare.identity().username.is_none());
+}
+
+/// A token, verified once and remembered.
+fn remembered() -> (Authenticator, TokenCache, String) {
+    let (authenticator, cache) = (authenticator(settings(Profile::Generic)), TokenCache::new(10));
+    let token = Draft::good(Profile::Generic).claim("nbf", json!(NOW_S - 5)).token();
+    assert!(authenticator.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
+    authenticator.verify(&cache, UnverifiedToken(&token), at(NOW_S)).expect("a good token");
+    assert!(authenticator.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_some());
+    (authenticator, cache, token)
+}
+
+#[test]
+fn a_token_is_recalled_only_inside_its_times() {
+    let (authenticator, cache, token) = remembered();
+    for (unix_s, recalled) in [(NOW_S - 66, false), (NOW_S - 65, true), (NOW_S + 3659, true), (NOW_S + 3660, false), (0, false)] {
+        assert_eq!(authenticator.recall(&cache, UnverifiedToken(&token), at(unix_s)).is_some(), recalled, "{unix_s}");
+    }
+}
+
+#[test]
+fn other_bytes_are_not_recalled() {
+    let (authenticator, cache, token) = remembered();
+    for other in
+        [flip(&token, 5), flip(&token, token.len() - 1), token[..token.len() - 1].to_owned(), format!("{token}="), String::new()]
+    {
+        assert!(authenticator.recall(&cache, UnverifiedToken(&other), at(NOW_S)).is_none());
+    }
+}
+
+#[test]
+fn a_changed_key_set_ends_what_was_remembered() {
+    let (authenticator, cache, token) = remembered();
+    let keys = &authenticator.issuers()[0].keys;
+    assert!(!keys.replace(ALL_KEYS.clone()), "the same content changes nothing");
+    assert!(authenticator.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_some());
+    assert!(keys.replace(key_set(&[("rsa", &OTHER_RSA)])), "the same kid, another key");
+    assert!(authenticator.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
+    assert_eq!(reason(&authenticator, &token), Some(InvalidReason::Signature));
+    keys.replace(key_set(&[("rsa", &RSA)]));
+    assert!(authenticator.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none(), "a set that comes back is a new one");
+}
+
+#[test]
+fn what_another_configuration_remembered_does_not_count() {
+    let (before, cache, token) = remembered();
+    let after = Authenticator::new(
+        vec![IssuerSettings { audiences: Allowed::Listed(vec!["other".to_owned()]), ..settings(Profile::Generic) }],
+        8192,
+    );
+    after.adopt_keys(&before);
+    assert_eq!(after.issuers()[0].keys.len(), 5);
+    assert!(after.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
+    assert!(before.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_some());
+    assert!(Authenticator::new(Vec::new(), 8192).recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
+}
+
+#[test]
+fn keys_are_adopted_only_from_the_same_place() {
+    let before = authenticator(settings(Profile::Generic));
+    let adopted = |settings: IssuerSettings| {
+        let after = Authenticator::new(vec![settings], 8192);
+        after.adopt_keys(&before);
+        !after.issuers()[0].keys.is_empty()
+    };
+    let same = settings(Profile::Generic);
+    assert!(!adopted(IssuerSettings { issuer: "https://other.example".to_owned(), ..same.clone() }));
+    assert!(!adopted(IssuerSettings { keys: KeySource::File("other.json".into()), ..same.clone() }));
+    assert!(!adopted(IssuerSettings { keys: KeySource::Url("keys.json".to_owned()), ..same.clone() }));
+    assert!(!adopted(IssuerSettings { ca_file: Some("ca.pem".into()), ..same.clone() }));
+    assert!(adopted(IssuerSettings { leeway: Duration::ZERO, ..same }));
+}
+
+#[test]
+fn refused_tokens_are_not_remembered() {
+    let (authenticator, cache) = (authenticator(settings(Profile::Generic)), TokenCache::new(10));
+    let good = Draft::good(Profile::Generic);
+    for token in [good.clone().signed_by(&OTHER_RSA), good.clone().header("kid", json!("new")), good.claim("exp", json!(1))] {
+        assert!(authenticator.verify(&cache, UnverifiedToken(&token.token()), at(NOW_S)).is_err());
+    }
+    assert_eq!(cache.len(), 0);
+}
+
+#[test]
+fn the_gateways_own_keys_are_there_from_the_start() {
+    let own = Arc::new(key_set(&[("rsa", &RSA)]));
+    let authenticator =
+        Authenticator::new(vec![IssuerSettings { keys: KeySource::Own(own), ..settings(Profile::Rfc9068) }], 8192);
+    assert_eq!(reason(&authenticator, &Draft::good(Profile::Rfc9068).token()), None);
+    assert_eq!(jwks(&[("rsa", &RSA)]).matches("kty").count(), 1);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_judged(text in "[ -~]{0,200}") {
+        proptest::prop_assert!(verify(&authenticator(settings(Profile::Generic)), &text, at(NOW_S)).is_err());
+    }
+
+    #[test]
+    fn any_change_of_one_character_is_refused(place in 0_usize..600, to in "[A-Za-z0-9_.=-]") {
+        let token = GOOD.as_str();
+        let place = place % token.len();
+        let changed = format!("{}{to}{}", &token[..place], &token[place + 1..]);
+        if changed != token {
+            proptest::prop_assert!(verify(&authenticator(settings(Profile::Generic)), &changed, at(NOW_S)).is_err());
+        }
+    }
+
+    #[test]
+    fn any_claims_are_judged(exp: f64, nbf: i64, aud in "[a-z]{0,4}") {
+        let draft = Draft::good(Profile::Generic).claim("exp", json!(exp)).claim("nbf", json!(nbf)).claim("aud", json!(aud));
+        let signed = format!("{}.{}.AAAA", base64url(draft.header.to_string()), base64url(draft.claims.to_string()));
+        proptest::prop_assert!(verify(&authenticator(settings(Profile::Generic)), &signed, at(NOW_S)).is_err());
+    }
+}
+
+static GOOD: LazyLock<String> = LazyLock::new(|| Draft::good(Profile::Generic).token());

@@ -1,0 +1,195 @@
+//! The claims of a token against the issuer's settings: all that can be judged without a key, except the expiry, which is told
+//! apart because its answer to the client differs.
+//!
+//! `jsonwebtoken` checks none of this here: of it only the signature check is used. Its own validation leaves `nbf` out by
+//! default, accepts a token for any audience unless told otherwise, and up to version 10.2 took an `exp` of a wrong type for an
+//! absent one (CVE-2026-25537).
+use super::{Allowed, InvalidReason, IssuerSettings, Profile, TokenUse, jws::MediaType};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+type Members = Map<String, Value>;
+
+/// Who the token is about, once its signature holds.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) subject: String,
+    pub(super) client_id: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) groups: Vec<String>,
+}
+
+impl Claims {
+    /// Judges audience, client and the rest that the profile asks for, and reads who the token is about.
+    pub(super) fn judge(members: &Members, settings: &IssuerSettings) -> Result<Self, InvalidReason> {
+        let (client_id, scopes, groups, usernames): (_, _, _, &[&str]) = match settings.profile {
+            Profile::Cognito => {
+                let (client_id, username) = cognito_client(members, settings)?;
+                (Some(client_id), words(members, "scope")?, "cognito:groups", &[username])
+            }
+            Profile::Rfc9068 => {
+                audience(members, &settings.audiences)?;
+                // Required by RFC 9068, section 2.2, whether or not the configuration restricts it.
+                let client_id = text(members, "client_id")?.ok_or(InvalidReason::Claims)?;
+                (Some(client_id), words(members, "scope")?, "groups", &["preferred_username", "username"])
+            }
+            Profile::Generic => {
+                audience(members, &settings.audiences)?;
+                // `azp`, `scp`: what Keycloak, Entra and Okta write for the same.
+                let client_id = first_text(members, &["client_id", "azp"])?;
+                let scopes = if members.contains_key("scope") { "scope" } else { "scp" };
+                (client_id, words(members, scopes)?, "groups", &["preferred_username", "username"])
+            }
+        };
+        client(client_id.as_deref(), &settings.client_ids, settings.profile)?;
+        // The user of every limit: a token about nobody cannot be limited.
+        let subject = text(members, "sub")?.filter(|subject| !subject.is_empty()).ok_or(InvalidReason::Claims)?;
+        let username = first_text(members, usernames)?;
+        Ok(Self { subject, client_id, username, scopes, groups: list(members, groups)? })
+    }
+}
+
+/// Whether a token of this `typ` is for an issuer of this profile.
+pub(super) fn fits_profile(media_type: MediaType, profile: Profile) -> bool {
+    match profile {
+        // RFC 9068, section 4: nothing else, so that an id token is never taken for an access token.
+        Profile::Rfc9068 => matches!(media_type, MediaType::AtJwt | MediaType::ApplicationAtJwt),
+        Profile::Cognito | Profile::Generic => media_type != MediaType::ApplicationAtJwt,
+    }
+}
+
+/// The client of a Cognito token and the name of its user name claim. An access token is for `client_id`, an id token for
+/// `aud`, and one is never taken for the other.
+fn cognito_client(members: &Members, settings: &IssuerSettings) -> Result<(String, &'static str), InvalidReason> {
+    let token_use = match members.get("token_use").and_then(Value::as_str) {
+        Some("access") => TokenUse::Access,
+        Some("id") => TokenUse::Id,
+        _ => return Err(InvalidReason::TokenUse),
+    };
+    if !settings.token_use.contains(&token_use) {
+        return Err(InvalidReason::TokenUse);
+    }
+    match token_use {
+        TokenUse::Access => Ok((text(members, "client_id")?.ok_or(InvalidReason::ClientId)?, "username")),
+        TokenUse::Id => Ok((audience(members, &settings.client_ids)?.ok_or(InvalidReason::Audience)?, "cognito:username")),
+    }
+}
+
+fn client(client_id: Option<&str>, allowed: &Allowed, profile: Profile) -> Result<(), InvalidReason> {
+    match (allowed, client_id) {
+        (Allowed::Any, _) => Ok(()),
+        (Allowed::Listed(listed), Some(client_id)) if listed.iter().any(|entry| entry == client_id) => Ok(()),
+        // `client_ids` is optional where `audiences` decides: an empty list restricts nothing there.
+        (Allowed::Listed(listed), _) if listed.is_empty() && profile != Profile::Cognito => Ok(()),
+        (Allowed::Listed(_), _) => Err(InvalidReason::ClientId),
+    }
+}
+
+/// The first accepted `aud`: a string or a list of strings, compared exactly (RFC 7519, section 4.1.3).
+fn audience(members: &Members, allowed: &Allowed) -> Result<Option<String>, InvalidReason> {
+    let named = match members.get("aud") {
+        None => Vec::new(),
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(several)) => {
+            several.iter().map(|entry| entry.as_str().ok_or(InvalidReason::Audience)).collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(InvalidReason::Audience),
+    };
+    match allowed {
+        Allowed::Any => Ok(named.first().map(|&name| name.to_owned())),
+        Allowed::Listed(listed) => {
+            let found = named.into_iter().find(|name| listed.iter().any(|entry| entry == name));
+            Ok(Some(found.ok_or(InvalidReason::Audience)?.to_owned()))
+        }
+    }
+}
+
+/// A claim that is a string where it is there.
+fn text(members: &Members, name: &str) -> Result<Option<String>, InvalidReason> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(InvalidReason::Claims),
+    }
+}
+
+fn first_text(members: &Members, names: &[&str]) -> Result<Option<String>, InvalidReason> {
+    match names.iter().find(|&&name| members.contains_key(name)) {
+        Some(name) => text(members, name),
+        None => Ok(None),
+    }
+}
+
+/// Scopes: words separated by spaces (RFC 6749, section 3.3), or a list of strings as some issuers write it.
+fn words(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
+    match members.get(name) {
+        Some(Value::String(text)) => Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()),
+        _ => list(members, name),
+    }
+}
+
+/// A list of strings; absent is empty, one string is a list of one.
+fn list(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
+    match members.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        Some(Value::Array(several)) => {
+            let text = |entry: &Value| entry.as_str().map(str::to_owned).ok_or(InvalidReason::Claims);
+            several.iter().map(text).collect()
+        }
+        Some(_) => Err(InvalidReason::Claims),
+    }
+}
+
+/// When the token is good, leeway included; nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Not before: the later of `nbf` and `iat`, less the leeway.
+    pub(super) begin_ns: u64,
+    /// From here on expired: `exp` and the leeway.
+    pub(super) end_ns: u64,
+}
+
+impl Times {
+    /// Reads the times and judges `nbf` and `iat`; the expiry is the caller's, last of all.
+    pub(super) fn judge(members: &Members, leeway: Duration, now_ns: u64) -> Result<Self, InvalidReason> {
+        let leeway_ns = u64::try_from(leeway.as_nanos()).unwrap_or(u64::MAX);
+        let expires = date(members, "exp")?.ok_or(InvalidReason::Claims)?;
+        let begins = |name| Ok(date(members, name)?.unwrap_or(0).saturating_sub(leeway_ns));
+        let (not_before, issued) = (begins("nbf")?, begins("iat")?);
+        if not_before > now_ns {
+            return Err(InvalidReason::NotYetValid);
+        }
+        if issued > now_ns {
+            return Err(InvalidReason::IssuedAhead);
+        }
+        Ok(Self { begin_ns: not_before.max(issued), end_ns: expires.saturating_add(leeway_ns) })
+    }
+
+    /// Whether the token is good at this moment.
+    pub(super) fn hold(&self, now_ns: u64) -> bool {
+        self.begin_ns <= now_ns && now_ns < self.end_ns
+    }
+}
+
+/// A `NumericDate`: seconds, fractions allowed (RFC 7519, section 2); never text. Numbers of any size saturate, none wraps.
+fn date(members: &Members, name: &str) -> Result<Option<u64>, InvalidReason> {
+    const NS: u64 = 1_000_000_000;
+    let Some(value) = members.get(name) else { return Ok(None) };
+    let Value::Number(number) = value else { return Err(InvalidReason::Claims) };
+    let ns = match (number.as_u64(), number.as_f64()) {
+        (Some(seconds), _) => seconds.saturating_mul(NS),
+        (None, Some(seconds)) => saturating_ns(seconds),
+        (None, None) => return Err(InvalidReason::Claims),
+    };
+    Ok(Some(ns))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from f64 saturates; before 1970 is 0")]
+fn saturating_ns(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
+}
+
+#[cfg(test)]
+mod tests;

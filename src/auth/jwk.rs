@@ -1,0 +1,182 @@
+//! One key of a set (RFC 7517, section 4; RFC 7518, section 6; RFC 8037): whether it may and can verify.
+//!
+//! Left out, each with its reason: keys not meant for verifying (`use`, `key_ops`), symmetric keys, unknown kinds and curves,
+//! RSA below 2048 bits (RFC 7518, section 3.3) or with an exponent that makes signatures trivial to forge (1, or even), points
+//! that are not on their curve, and a key that says it is for an algorithm its kind cannot do. Other members are not read.
+use super::{Algorithm, jws::KID_LENGTH};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
+use serde_json::Value;
+
+/// A key that can verify.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) facts: Facts,
+    /// The same key, prepared once for the library.
+    pub(super) decoding: DecodingKey,
+}
+
+/// What tells one key from another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Facts {
+    pub(super) kid: Option<String>,
+    algorithm: Option<Algorithm>,
+    material: Material,
+}
+
+/// The public numbers: big-endian bytes without leading zeros, or a point in its usual encoding.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Material {
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    P256(Vec<u8>),
+    P384(Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+    }
+}
+
+impl Eq for Key {}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.facts.fmt(formatter)
+    }
+}
+
+impl Key {
+    /// Whether the key is of the algorithm's kind and curve, and not reserved for another one.
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+        self.facts.material.fits(algorithm) && self.facts.algorithm.is_none_or(|own| own == algorithm)
+    }
+}
+
+impl Material {
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        match self {
+            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
+            Self::P256(_) => algorithm == Es256,
+            Self::P384(_) => algorithm == Es384,
+            Self::Ed25519(_) => algorithm == EdDsa,
+        }
+    }
+
+    /// The key for the library, if the crypto library takes it: on its curve, in its range.
+    fn decoding_key(&self) -> Result<DecodingKey, &'static str> {
+        let on_curve = |algorithm: &'static dyn VerificationAlgorithm, point: &[u8], decoding: fn(&[u8]) -> DecodingKey| {
+            ParsedPublicKey::new(algorithm, point).map(|_| decoding(point)).map_err(|_| "the point is not on the curve")
+        };
+        match self {
+            Self::Rsa { modulus, exponent } => {
+                let components = RsaPublicKeyComponents { n: modulus, e: exponent };
+                let parsed = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+                parsed.map_err(|_| "not an RSA key")?;
+                Ok(DecodingKey::from_rsa_raw_components(modulus, exponent))
+            }
+            Self::P256(point) => on_curve(&ECDSA_P256_SHA256_FIXED, point, DecodingKey::from_ec_der),
+            Self::P384(point) => on_curve(&ECDSA_P384_SHA384_FIXED, point, DecodingKey::from_ec_der),
+            Self::Ed25519(point) => on_curve(&ED25519, point, DecodingKey::from_ed_der),
+        }
+    }
+}
+
+/// Reads one member of `keys`.
+pub(super) fn read_key(jwk: &Value) -> Result<Key, &'static str> {
+    for_verifying(jwk)?;
+    let kid = match jwk.get("kid") {
+        None => None,
+        Some(Value::String(kid)) if !kid.is_empty() && kid.len() <= KID_LENGTH => Some(kid.clone()),
+        Some(_) => return Err("kid is not a short text"),
+    };
+    let material = match jwk.get("kty").and_then(Value::as_str) {
+        Some("RSA") => rsa(jwk)?,
+        Some("EC") => elliptic(jwk)?,
+        Some("OKP") => edwards(jwk)?,
+        Some("oct") => return Err("a symmetric key, which whoever reads the set could sign with"),
+        Some(_) => return Err("kty is not RSA, EC or OKP"),
+        None => return Err("no kty"),
+    };
+    let algorithm = match jwk.get("alg") {
+        None => None,
+        Some(alg) => Some(alg.as_str().and_then(Algorithm::named).ok_or("alg is not a supported signature algorithm")?),
+    };
+    if algorithm.is_some_and(|algorithm| !material.fits(algorithm)) {
+        return Err("alg is not of this kind of key");
+    }
+    let decoding = material.decoding_key()?;
+    Ok(Key { facts: Facts { kid, algorithm, material }, decoding })
+}
+
+/// RFC 7517, sections 4.2 and 4.3: an encryption key must not verify.
+fn for_verifying(jwk: &Value) -> Result<(), &'static str> {
+    if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
+        return Err("use is not sig");
+    }
+    match jwk.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(_) => Err("key_ops has no verify"),
+    }
+}
+
+fn rsa(jwk: &Value) -> Result<Material, &'static str> {
+    let (modulus, exponent) = (number(jwk, "n")?, number(jwk, "e")?);
+    let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
+    if bits < 2048 {
+        return Err("RSA below 2048 bits");
+    }
+    // What aws-lc verifies with; also a bound on the time of one check.
+    if bits > 8192 || exponent.len() > 4 {
+        return Err("RSA above 8192 bits, or with an exponent above 32 bits");
+    }
+    let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    if !odd(&modulus) || !odd(&exponent) || exponent == [1] {
+        return Err("RSA with an even modulus or an exponent that is even or 1");
+    }
+    Ok(Material::Rsa { modulus, exponent })
+}
+
+fn elliptic(jwk: &Value) -> Result<Material, &'static str> {
+    let (width, material): (_, fn(Vec<u8>) -> Material) = match jwk.get("crv").and_then(Value::as_str) {
+        Some("P-256") => (32, Material::P256),
+        Some("P-384") => (48, Material::P384),
+        _ => return Err("crv is not P-256 or P-384"),
+    };
+    let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
+    // Full width, leading zeros kept (RFC 7518, section 6.2.1.2).
+    if x.len() != width || y.len() != width {
+        return Err("a coordinate has the wrong length");
+    }
+    Ok(material([&[4], &x[..], &y[..]].concat()))
+}
+
+fn edwards(jwk: &Value) -> Result<Material, &'static str> {
+    if jwk.get("crv").and_then(Value::as_str) != Some("Ed25519") {
+        return Err("crv is not Ed25519");
+    }
+    let point = bytes(jwk, "x")?;
+    if point.len() == 32 { Ok(Material::Ed25519(point)) } else { Err("a coordinate has the wrong length") }
+}
+
+/// A number without leading zeros, which some issuers write though RFC 7518, section 2, says not to.
+fn number(jwk: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
+    let bytes = bytes(jwk, name)?;
+    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+    Ok(bytes[zeros..].to_vec())
+}
+
+fn bytes(jwk: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
+    let text = jwk.get(name).and_then(Value::as_str).ok_or("a part of the key is missing")?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| "a part of the key is not base64url")
+}
+
+#[cfg(test)]
+mod tests;
