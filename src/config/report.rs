@@ -1,7 +1,7 @@
 //! Collects the problems of one file: turns places into lines and columns, and puts them in order.
 //!
 //! Invariants: a line that is not TOML is reported once and judged no further; while some line is not TOML, nothing is called missing,
-//! because it may stand on that line.
+//! because it may stand on that line; while the header of a table is not, no key is called unknown, because it may belong to that table.
 
 use super::{Problem, Problems};
 use std::{cell::RefCell, path::Path};
@@ -31,19 +31,21 @@ pub(crate) struct Report<'s> {
     file: &'s Path,
     text: &'s str,
     unreadable_lines: Vec<usize>,
+    lost_header: bool,
     found: RefCell<Vec<(usize, Problem)>>,
 }
 
 impl<'s> Report<'s> {
     /// `syntax`: what the TOML parser found.
     pub(crate) fn new(file: &'s Path, text: &'s str, syntax: &[toml::de::Error]) -> Self {
-        let mut report = Self { file, text, unreadable_lines: Vec::new(), found: RefCell::default() };
+        let mut report = Self { file, text, unreadable_lines: Vec::new(), lost_header: false, found: RefCell::default() };
         for error in syntax {
             let at = error.span().map_or(0, |span| span.start);
             let line = report.line_of(at);
             if !report.unreadable_lines.contains(&line) {
                 report.add(at, "TOML", Fault::new(error.message(), "correct the line"));
                 report.unreadable_lines.push(line);
+                report.lost_header |= text.lines().nth(line - 1).is_some_and(|line| line.trim_start().starts_with('['));
             }
         }
         report
@@ -66,6 +68,13 @@ impl<'s> Report<'s> {
     pub(crate) fn add_missing(&self, at: usize, key: impl Into<String>, remedy: impl Into<String>) {
         if self.unreadable_lines.is_empty() {
             self.add(at, key, Fault::new("is missing", remedy));
+        }
+    }
+
+    /// A key that its table does not have.
+    pub(crate) fn add_unknown(&self, at: usize, key: impl Into<String>, remedy: impl Into<String>) {
+        if !self.lost_header {
+            self.add(at, key, Fault::new("unknown key", remedy));
         }
     }
 

@@ -15,6 +15,9 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
+/// The remedy for what should be a text.
+const TEXT: &str = "write a text in quotes";
+
 /// A table of the file.
 pub(crate) struct Table<'t> {
     report: &'t Report<'t>,
@@ -135,12 +138,19 @@ impl<'t> Table<'t> {
 
     /// A duration within `range`.
     pub(crate) fn duration(&self, key: &'static str, default: Duration, range: &RangeInclusive<Duration>) -> Duration {
-        self.text(key, |text| value::duration(text, range)).map_or(default, |placed| placed.value)
+        self.duration_if_any(key, range).unwrap_or(default)
+    }
+
+    /// The same without a default.
+    pub(crate) fn duration_if_any(&self, key: &'static str, range: &RangeInclusive<Duration>) -> Option<Duration> {
+        let value = self.value(key)?;
+        self.parsed(key, value, value::DURATION, &|text: &str| value::duration(text, range)).map(|placed| placed.value)
     }
 
     /// A size in bytes within `range`.
     pub(crate) fn size(&self, key: &'static str, default: u64, range: &RangeInclusive<u64>) -> u64 {
-        self.text(key, |text| value::size(text, range)).map_or(default, |placed| placed.value)
+        let Some(value) = self.value(key) else { return default };
+        self.parsed(key, value, value::SIZE, &|text: &str| value::size(text, range)).map_or(default, |placed| placed.value)
     }
 
     /// A size within `range` of something that is held in memory.
@@ -156,7 +166,9 @@ impl<'t> Table<'t> {
 
     /// One of `words`; those that are not in this version are refused as such.
     pub(crate) fn word<T: Copy>(&self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
-        self.text(key, |text| self.meaning(key, text, words)).map_or(default, |placed| placed.value)
+        let Some(value) = self.value(key) else { return default };
+        let remedy = value::one_of(words.iter().map(|(word, _)| *word));
+        self.parsed(key, value, &remedy, &|text: &str| self.meaning(key, text, words)).map_or(default, |placed| placed.value)
     }
 
     /// A list of `words`.
@@ -167,7 +179,7 @@ impl<'t> Table<'t> {
     /// A text that `parse` understands; `None` when it is not there, or is wrong.
     pub(crate) fn text<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Placed<T>> {
         let value = self.value(key)?;
-        self.parsed(key, value, &parse)
+        self.parsed(key, value, TEXT, &parse)
     }
 
     /// The same with a default, whose place is the table's.
@@ -189,7 +201,7 @@ impl<'t> Table<'t> {
     /// A list of texts that `parse` understands; elements that are wrong are left out.
     pub(crate) fn list<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Vec<Placed<T>>> {
         let elements = self.array(key)?;
-        Some(elements.iter().filter_map(|element| self.parsed(key, element, &parse)).collect())
+        Some(elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &parse)).collect())
     }
 
     /// A list, or the word "any" (`Ok(None)`), for checks that are only switched off by a written word.
@@ -206,7 +218,7 @@ impl<'t> Table<'t> {
                 Some(None)
             }
             DeValue::Array(elements) => {
-                let parsed = elements.iter().filter_map(|element| self.parsed(key, element, &value::non_empty));
+                let parsed = elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &value::non_empty));
                 Some(Some(parsed.map(|placed| placed.value).collect()))
             }
             _ => self.wrong_type(value, key, "write a list, or \"any\"", Some(None)),
@@ -250,7 +262,7 @@ impl<'t> Table<'t> {
 
     /// A table whose keys the operator chooses, each with a text; in the order of the file.
     pub(crate) fn named_texts<T>(&self, key: &'static str, parse: impl Fn(&str, &str) -> Result<T, Fault>) -> Vec<Placed<T>> {
-        let read_one = |(name, value): Chosen<'_>| self.parsed(&join(key, name), value, &|text: &str| parse(name, text));
+        let read_one = |(name, value): Chosen<'_>| self.parsed(&join(key, name), value, TEXT, &|text: &str| parse(name, text));
         self.chosen(key).into_iter().filter_map(read_one).collect()
     }
 
@@ -283,14 +295,20 @@ impl<'t> Table<'t> {
             return Ok(*meaning);
         }
         Err(not_yet::refused_value(&join(&self.pattern, key), text).unwrap_or_else(|| {
-            let known = value::quoted(words.iter().map(|(word, _)| *word));
-            Fault::new(format!("`{}` is not known", value::excerpt(text)), format!("write one of {known}"))
+            let known = value::one_of(words.iter().map(|(word, _)| *word));
+            Fault::new(format!("`{}` is not known", value::excerpt(text)), known)
         }))
     }
 
-    fn parsed<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, parse: &impl Fn(&str) -> Result<T, Fault>) -> Option<Placed<T>> {
+    fn parsed<T>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        remedy: &str,
+        parse: &impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<Placed<T>> {
         let at = value.span().start;
-        let DeValue::String(text) = value.get_ref() else { return self.wrong_type(value, key, "write a text in quotes", None) };
+        let DeValue::String(text) = value.get_ref() else { return self.wrong_type(value, key, remedy, None) };
         match parse(text) {
             Ok(value) => Some(Placed { at, value }),
             Err(fault) => {
@@ -334,18 +352,16 @@ impl<'t> Table<'t> {
     fn report_unknown(&self) {
         let known = self.known.borrow();
         for (key, _) in self.entries.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
-            let fault =
-                not_yet::refused_key(&join(&self.pattern, key.get_ref())).unwrap_or_else(|| unknown(key.get_ref(), &known));
-            self.fault(key.span().start, &value::excerpt(key.get_ref()), fault);
+            let (at, name) = (key.span().start, self.full_name(&value::excerpt(key.get_ref())));
+            match not_yet::refused_key(&join(&self.pattern, key.get_ref())) {
+                Some(fault) => self.report.add(at, name, fault),
+                None => self.report.add_unknown(at, name, suggestion(key.get_ref(), known.iter().copied(), "known here are")),
+            }
         }
     }
 }
 
 type Chosen<'t> = (&'t str, &'t Spanned<DeValue<'t>>);
-
-fn unknown(key: &str, known: &[&str]) -> Fault {
-    Fault::new("unknown key", suggestion(key, known.iter().copied(), "known here are"))
-}
 
 /// `did you mean …`, or, when nothing is near, `others` and all of them.
 pub(crate) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone, others: &str) -> String {
@@ -360,6 +376,3 @@ pub(crate) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str> + 
 fn join(outer: &str, inner: &str) -> String {
     if outer.is_empty() { inner.to_owned() } else { format!("{outer}.{inner}") }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,10 +12,14 @@ pub(crate) const GIB: u64 = 1024 * MIB;
 const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
 
+/// How a duration is written.
+pub(crate) const DURATION: &str = "write a text such as \"30s\", in ms, s, m or h";
+/// How a size is written.
+pub(crate) const SIZE: &str = "write a text such as \"10MiB\", in B, KiB, MiB or GiB";
+
 /// `"250ms"`, `"30s"`, `"10m"`, `"2h"`, within `range`.
 pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Fault> {
-    let wrong =
-        || Fault::new(format!("`{}` is not a duration", excerpt(text)), "write a whole number and ms, s, m or h, as in \"30s\"");
+    let wrong = || Fault::new(format!("`{}` is not a duration", excerpt(text)), DURATION);
     let duration = Duration::from_millis(quantity(text, &DURATION_UNITS).ok_or_else(wrong)?);
     if range.contains(&duration) {
         return Ok(duration);
@@ -26,9 +30,7 @@ pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
 
 /// `"512B"`, `"8KiB"`, `"10MiB"`, `"1GiB"` in bytes, within `range`.
 pub(crate) fn size(text: &str, range: &RangeInclusive<u64>) -> Result<u64, Fault> {
-    let wrong = || {
-        Fault::new(format!("`{}` is not a size", excerpt(text)), "write a whole number and B, KiB, MiB or GiB, as in \"10MiB\"")
-    };
+    let wrong = || Fault::new(format!("`{}` is not a size", excerpt(text)), SIZE);
     let size = quantity(text, &SIZE_UNITS).ok_or_else(wrong)?;
     if range.contains(&size) {
         return Ok(size);
@@ -43,9 +45,10 @@ pub(crate) fn excerpt(text: &str) -> String {
     if text.chars().nth(60).is_some() { shown + "…" } else { shown }
 }
 
-/// `"a", "b", "c"`.
-pub(crate) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+/// The remedy that lists all words: `write one of "a", "b"`.
+pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    format!("write {}{}", if quoted.len() > 1 { "one of " } else { "" }, quoted.join(", "))
 }
 
 /// Any text that is not empty.

@@ -64,3 +64,6 @@ fn default_upstream(table: &Table<'_>, known: &[UpstreamSettings], unknown_paths
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

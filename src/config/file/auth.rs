@@ -91,3 +91,6 @@ fn identity_headers(table: &Table<'_>) -> IdentityHeaders {
         groups: header("groups", "x-auth-groups"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,3 +29,6 @@ pub(super) fn cors(root: &Table<'_>) -> WrittenCors {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

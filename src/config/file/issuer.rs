@@ -9,7 +9,7 @@ use crate::{
         report::{Fault, Placed},
         table::Table,
         url,
-        value::{KIB, MIB, excerpt, non_empty},
+        value::{KIB, MIB, excerpt, non_empty, one_of},
     },
 };
 use std::{ops::RangeInclusive, time::Duration};
@@ -141,7 +141,7 @@ fn algorithm(text: &str) -> Result<Algorithm, Fault> {
     if let Some((_, algorithm)) = ALGORITHMS.iter().find(|(name, _)| *name == text) {
         return Ok(*algorithm);
     }
-    let known = format!("write one of {}", crate::config::value::quoted(ALGORITHMS.iter().map(|(name, _)| *name)));
+    let known = one_of(ALGORITHMS.iter().map(|(name, _)| *name));
     let upper = text.to_ascii_uppercase();
     let why = match upper.as_str() {
         "NONE" => "is no signature: anyone could write such a token".to_owned(),
@@ -150,3 +150,6 @@ fn algorithm(text: &str) -> Result<Algorithm, Fault> {
     };
     Err(Fault::new(format!("`{}` {why}", excerpt(text)), known))
 }
+
+#[cfg(test)]
+mod tests;

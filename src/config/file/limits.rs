@@ -51,3 +51,6 @@ fn report(table: &Table<'_>, error: QuotaError) {
     let at = table.place_of(key).unwrap_or(table.at());
     table.fault(at, key, Fault::new(what, format!("write a whole number from 1 to {most}")));
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,6 @@ fn admin(table: &Table<'_>, listeners: &[Placed<Listener>]) -> Admin {
     let hosts = table.list("hosts", url::host_name).map(super::values).unwrap_or_default();
     Admin { address, hosts }
 }
+
+#[cfg(test)]
+mod tests;

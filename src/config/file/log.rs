@@ -28,3 +28,6 @@ pub(super) fn log(root: &Table<'_>) -> Log {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,3 +28,6 @@ fn refuse_repeated<'a>(table: &Table<'_>, names: impl Iterator<Item = (usize, &'
         seen.push(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::{
         Bounds, Route, RouteAuth, RouteLimit, not_yet,
         report::{Fault, Placed},
         table::Table,
-        value::{GIB, excerpt, non_empty, scope},
+        value::{GIB, excerpt, non_empty, one_of, scope},
     },
     route::{Pattern, PatternError},
     upstream::{UpstreamIndex, UpstreamSettings},
@@ -41,8 +41,7 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     refuse_upgrade(table);
     let upstream = upstream(table, api, known);
     let range = Duration::from_millis(1)..=Duration::from_secs(3600);
-    let response_timeout =
-        table.text("response_timeout", |text| crate::config::value::duration(text, &range)).map(|placed| placed.value);
+    let response_timeout = table.duration_if_any("response_timeout", &range);
     refuse_without_user(table, auth, limit);
     let Placed { at, value: pattern } = path?;
     let (allow, line) = (allow(&methods), table.report().line_of(table.at()));
@@ -93,12 +92,12 @@ fn method(text: &str) -> Result<Method, Fault> {
     if let Some(method) = METHODS.into_iter().find(|method| method.as_str() == text) {
         return Ok(method);
     }
-    let known = crate::config::value::quoted(METHODS.iter().map(Method::as_str));
+    let known = one_of(METHODS.iter().map(Method::as_str));
     let what = match METHODS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
         Some(_) => "is not in capitals, and methods are case-sensitive",
         None => "is not a method that is forwarded",
     };
-    Err(Fault::new(format!("`{}` {what}", excerpt(text)), format!("write one of {known}")))
+    Err(Fault::new(format!("`{}` {what}", excerpt(text)), known))
 }
 
 fn allow(methods: &[Method]) -> HeaderValue {
@@ -168,3 +167,6 @@ fn parameter_rule(table: &Table<'_>) -> ParameterRule {
     }
     ParameterRule::Integer { min, max }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub(super) fn server(root: &Table<'_>) -> Server {
 /// `[bounds]`.
 pub(super) fn bounds(root: &Table<'_>) -> Bounds {
     // Pingora reads at most 1 MiB and 256 fields of a request head (pingora-core, protocols/http/v1/common.rs).
-    const HEAD: std::ops::RangeInclusive<u64> = 256..=512 * KIB;
+    const HEAD: std::ops::RangeInclusive<u64> = 64..=512 * KIB;
     section(root, "bounds", |table| Bounds {
         uri: table.size_in_memory("uri", 8 * KIB, &HEAD),
         headers: table.size_in_memory("headers", 32 * KIB, &HEAD),
@@ -38,3 +38,6 @@ pub(super) fn bounds(root: &Table<'_>) -> Bounds {
         h2_streams: table.integer_u32("h2_streams", 100, &(1..=10_000)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,3 +35,6 @@ pub(super) fn token_endpoint(table: &Table<'_>) -> WrittenTokenEndpoint {
         token_lifetime: table.duration("token_lifetime", Duration::from_secs(900), &lifetimes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ fn server(text: &str) -> Result<ServerAddress, Fault> {
     let not_yet = text.starts_with(LOOKED_UP).then(|| not_yet::refused_value("upstreams.*.servers", LOOKED_UP)).flatten();
     not_yet.map_or_else(|| address::server(text), Err)
 }
+
+#[cfg(test)]
+mod tests;
