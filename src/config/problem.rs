@@ -33,9 +33,10 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
+/// One line a problem, each ended by a newline.
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&render_text(self))
+        self.0.iter().try_for_each(|problem| writeln!(formatter, "{problem}"))
     }
 }
 
@@ -44,7 +45,7 @@ impl std::error::Error for Problems {}
 /// One line a problem, each ended by a newline.
 #[must_use]
 pub fn render_text(problems: &Problems) -> String {
-    problems.0.iter().map(|problem| format!("{problem}\n")).collect()
+    problems.to_string()
 }
 
 /// A JSON array of objects with `file`, `line`, `column`, `key`, `what` and `remedy`; `[]` when there is no problem.

@@ -204,24 +204,24 @@ impl<'t> Table<'t> {
         Some(elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &parse)).collect())
     }
 
-    /// A list, or the word "any" (`Ok(None)`), for checks that are only switched off by a written word.
-    pub(crate) fn list_or_any(&self, key: &'static str) -> Option<Option<Vec<String>>> {
+    /// A list, or the word "any" (`None`), for checks that only a written word switches off; whoever reads it requires the key.
+    pub(crate) fn list_or_any(&self, key: &'static str) -> Option<Vec<String>> {
         let value = self.value(key)?;
         match value.get_ref() {
-            DeValue::String(word) if word == "any" => Some(None),
+            DeValue::String(word) if word == "any" => None,
             DeValue::Array(elements) if elements.is_empty() => {
                 self.fault(
                     value.span().start,
                     key,
                     Fault::new("is empty and would accept nobody", "list values, or write \"any\""),
                 );
-                Some(None)
+                None
             }
             DeValue::Array(elements) => {
                 let parsed = elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &value::non_empty));
-                Some(Some(parsed.map(|placed| placed.value).collect()))
+                Some(parsed.map(|placed| placed.value).collect())
             }
-            _ => self.wrong_type(value, key, "write a list, or \"any\"", Some(None)),
+            _ => self.wrong_type(value, key, "write a list, or \"any\"", None),
         }
     }
 

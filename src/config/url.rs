@@ -3,7 +3,7 @@
 //! No problem shows the URL: it may carry a password, which is refused, but must not be printed on the way.
 
 use super::report::Fault;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 const REMEDY: &str = "write http://HOST[:PORT] or https://HOST[:PORT]";
 
@@ -73,18 +73,14 @@ pub(crate) fn host_name(text: &str) -> Result<String, Fault> {
 }
 
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Fault> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(literal) => {
-            let (inside, after) =
-                literal.split_once(']').ok_or_else(|| Fault::new("has a bracket that is not closed", REMEDY))?;
-            let ip = inside.parse::<std::net::Ipv6Addr>();
-            ip.map_err(|_| Fault::new("has something in brackets that is not an IPv6 address", REMEDY))?;
-            (inside.to_owned(), after)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (host_name(host).map_err(|_| Fault::new("has no valid host", REMEDY))?, port)
-        }
+    let (host, port) = if let Some(literal) = authority.strip_prefix('[') {
+        let (inside, after) = literal.split_once(']').ok_or_else(|| Fault::new("has a bracket that is not closed", REMEDY))?;
+        let ip = inside.parse::<Ipv6Addr>();
+        ip.map_err(|_| Fault::new("has something in brackets that is not an IPv6 address", REMEDY))?;
+        (inside.to_owned(), after)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (host_name(host).map_err(|_| Fault::new("has no valid host", REMEDY))?, port)
     };
     if port.is_empty() {
         return Ok((host, None));

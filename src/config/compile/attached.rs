@@ -66,7 +66,7 @@ fn check_certificate(report: &Report<'_>, certificate: &Placed<PathBuf>, private
             report.add(private_key.at, PRIVATE_KEY, fault);
         }
         Err(error) => {
-            report.add(certificate.at, CERTIFICATE, Fault::new(format!("cannot be used: {error}"), "write an X.509 certificate"))
+            report.add(certificate.at, CERTIFICATE, Fault::new(format!("cannot be used: {error}"), "write an X.509 certificate"));
         }
     }
 }

@@ -97,7 +97,7 @@ fn key_source(
     derived_key_source(table, issuer?, profile)
 }
 
-/// OpenID Connect Discovery, section 4: a slash at the issuer's end is not doubled.
+/// `OpenID` Connect Discovery, section 4: a slash at the issuer's end is not doubled.
 fn derived_key_source(table: &Table<'_>, issuer: &Placed<String>, profile: Profile) -> Option<KeySource> {
     if url::fetchable(&issuer.value).is_err() {
         let fault =
@@ -113,7 +113,7 @@ fn derived_key_source(table: &Table<'_>, issuer: &Placed<String>, profile: Profi
 }
 
 fn accepted(table: &Table<'_>, profile: Profile) -> (Allowed, Allowed, Vec<TokenUse>) {
-    let allowed = |key| table.list_or_any(key).flatten().map_or(Allowed::Any, Allowed::Listed);
+    let allowed = |key| table.list_or_any(key).map_or(Allowed::Any, Allowed::Listed);
     let (client_ids, audiences) = (allowed("client_ids"), allowed("audiences"));
     let words = [("access", TokenUse::Access), ("id", TokenUse::Id)];
     let token_use = table.words("token_use", &words).map(super::values);

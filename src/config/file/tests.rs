@@ -59,8 +59,8 @@ fn an_empty_file_lacks_three_things() {
 #[test]
 fn an_unknown_table_is_refused_with_the_nearest_one() {
     check(
-        r#"[limit]
-rate = 1"#,
+        r"[limit]
+rate = 1",
         "1:2: limit: unknown key; did you mean `limits`?",
     );
 }
@@ -68,8 +68,8 @@ rate = 1"#,
 #[test]
 fn an_unknown_key_without_a_near_one_lists_the_known_ones() {
     check(
-        r#"[server]
-workers = 4"#,
+        r"[server]
+workers = 4",
         "2:1: server.workers: unknown key; known here are `threads`, `drain_delay`, `drain_timeout`, `trusted_proxies`",
     );
 }
@@ -77,8 +77,8 @@ workers = 4"#,
 #[test]
 fn an_unknown_key_is_compared_without_regard_to_case() {
     check(
-        r#"[server]
-Threads = 4"#,
+        r"[server]
+Threads = 4",
         "2:1: server.Threads: unknown key; did you mean `threads`?",
     );
 }
@@ -113,11 +113,11 @@ drain_delay = "1x""#,
 #[test]
 fn a_line_that_is_not_toml_is_reported_once() {
     check(
-        r#"[server]
+        r"[server]
 threads = @
-threads = 2"#,
-        r#"2:11: TOML: string values must be quoted, expected literal string; correct the line
-3:1: TOML: duplicate key; correct the line"#,
+threads = 2",
+        r"2:11: TOML: string values must be quoted, expected literal string; correct the line
+3:1: TOML: duplicate key; correct the line",
     );
 }
 
@@ -134,9 +134,9 @@ address = "127.0.0.1:8080"
 #[test]
 fn a_repeated_key_is_reported_at_the_second() {
     check(
-        r#"[server]
+        r"[server]
 threads = 1
-threads = 2"#,
+threads = 2",
         "3:1: TOML: duplicate key; correct the line",
     );
 }
@@ -147,9 +147,9 @@ fn a_table_written_as_something_else_is_refused() {
         r#"server = 3
 limits = []
 log = "stdout""#,
-        r#"1:10: server: is a whole number; write a table, as in { … }
+        r"1:10: server: is a whole number; write a table, as in { … }
 2:10: limits: is a list; write a table, as in { … }
-3:7: log: is a text; write a table, as in { … }"#,
+3:7: log: is a text; write a table, as in { … }",
     );
 }
 

@@ -32,8 +32,8 @@ base_paths = ["/api", "/v1", "/api"]"#,
 #[test]
 fn there_is_a_base_path() {
     check(
-        r#"[api]
-base_paths = []"#,
+        r"[api]
+base_paths = []",
         r#"2:14: api.base_paths: is empty, and every path would be outside; list the API's base paths; "/" is allowed"#,
     );
 }

@@ -40,8 +40,8 @@ leeway = "6m""#,
 #[test]
 fn a_cache_of_nothing_is_refused() {
     check(
-        r#"[auth]
-token_cache = 0"#,
+        r"[auth]
+token_cache = 0",
         "2:15: auth.token_cache: 0 is out of range; write a whole number from 1 to 10000000",
     );
 }

@@ -5,8 +5,8 @@ use crate::config::file::tests::{accepted, check, check_whole};
 #[test]
 fn a_listener_needs_an_address() {
     check(
-        r#"[[listeners]]
-http2 = true"#,
+        r"[[listeners]]
+http2 = true",
         r#"1:1: listeners.address: is missing; write `address = "0.0.0.0:8080"`"#,
     );
 }

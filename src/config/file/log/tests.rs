@@ -16,8 +16,8 @@ level = "verbose""#,
 #[test]
 fn a_share_is_between_nothing_and_all() {
     check(
-        r#"[log]
-sample_ok = 1.5"#,
+        r"[log]
+sample_ok = 1.5",
         "2:13: log.sample_ok: is not a share; write a number from 0.0 to 1.0",
     );
 }
@@ -34,8 +34,8 @@ sample_ok = "all""#,
 #[test]
 fn nan_is_not_a_share() {
     check(
-        r#"[log]
-sample_ok = nan"#,
+        r"[log]
+sample_ok = nan",
         "2:13: log.sample_ok: is not a share; write a number from 0.0 to 1.0",
     );
 }

@@ -7,9 +7,9 @@ fn what_the_gateway_decides_cannot_be_set() {
     check(
         r#"[response_headers]
 set = { "X-RateLimit-Limit" = "1", "Vary" = "x", "Access-Control-Allow-Origin" = "*" }"#,
-        r#"2:31: response_headers.set.X-RateLimit-Limit: `X-RateLimit-Limit` is decided by the gateway for each response; remove it
+        r"2:31: response_headers.set.X-RateLimit-Limit: `X-RateLimit-Limit` is decided by the gateway for each response; remove it
 2:45: response_headers.set.Vary: `Vary` is decided by the gateway for each response; remove it
-2:82: response_headers.set.Access-Control-Allow-Origin: `Access-Control-Allow-Origin` is decided by the gateway for each response; remove it"#,
+2:82: response_headers.set.Access-Control-Allow-Origin: `Access-Control-Allow-Origin` is decided by the gateway for each response; remove it",
     );
 }
 
@@ -18,10 +18,10 @@ fn what_frames_a_message_cannot_be_removed() {
     check(
         r#"[response_headers]
 remove = ["Content-Length", "Transfer_Encoding", "Connection", "X-Request-Id"]"#,
-        r#"2:11: response_headers.remove: `Content-Length` is decided by the gateway for each response; remove it
+        r"2:11: response_headers.remove: `Content-Length` is decided by the gateway for each response; remove it
 2:29: response_headers.remove: `Transfer_Encoding` is decided by the gateway for each response; remove it
 2:50: response_headers.remove: `Connection` is decided by the gateway for each response; remove it
-2:64: response_headers.remove: `X-Request-Id` is decided by the gateway for each response; remove it"#,
+2:64: response_headers.remove: `X-Request-Id` is decided by the gateway for each response; remove it",
     );
 }
 
@@ -40,8 +40,8 @@ fn a_header_is_named_once() {
         r#"[response_headers]
 set = { "Server" = "x", "server" = "y" }
 remove = ["SERVER"]"#,
-        r#"2:36: response_headers.set: names `server` again; write each header once, in `set` or in `remove`
-3:11: response_headers.remove: names `server` again; write each header once, in `set` or in `remove`"#,
+        r"2:36: response_headers.set: names `server` again; write each header once, in `set` or in `remove`
+3:11: response_headers.remove: names `server` again; write each header once, in `set` or in `remove`",
     );
 }
 

@@ -5,8 +5,8 @@ use crate::config::file::tests::{accepted, check};
 #[test]
 fn threads_are_bounded() {
     check(
-        r#"[server]
-threads = 9999"#,
+        r"[server]
+threads = 9999",
         "2:11: server.threads: 9999 is out of range; write a whole number from 0 to 1024",
     );
 }
@@ -14,8 +14,8 @@ threads = 9999"#,
 #[test]
 fn threads_cannot_be_negative() {
     check(
-        r#"[server]
-threads = -1"#,
+        r"[server]
+threads = -1",
         "2:11: server.threads: -1 is out of range; write a whole number from 0 to 1024",
     );
 }
@@ -23,8 +23,8 @@ threads = -1"#,
 #[test]
 fn a_number_is_not_a_duration() {
     check(
-        r#"[server]
-drain_delay = 5"#,
+        r"[server]
+drain_delay = 5",
         r#"2:15: server.drain_delay: is a whole number; write a text such as "30s", in ms, s, m or h"#,
     );
 }
@@ -105,8 +105,8 @@ headers = "2MiB""#,
 #[test]
 fn more_headers_than_can_be_read_are_refused() {
     check(
-        r#"[bounds]
-header_count = 1000"#,
+        r"[bounds]
+header_count = 1000",
         "2:16: bounds.header_count: 1000 is out of range; write a whole number from 1 to 256",
     );
 }
@@ -120,11 +120,11 @@ body_timeout = "1s"
 write_timeout = "1s"
 idle_timeout = "1s"
 connections = 0"#,
-        r#"2:1: bounds.header_timeout: not in this version; remove it
+        r"2:1: bounds.header_timeout: not in this version; remove it
 3:1: bounds.body_timeout: not in this version; remove it; it is 30s
 4:1: bounds.write_timeout: not in this version; remove it; it is 30s
 5:1: bounds.idle_timeout: not in this version; remove it; it is 60s
-6:1: bounds.connections: not in this version; remove it; the file descriptor limit of the process is the bound"#,
+6:1: bounds.connections: not in this version; remove it; the file descriptor limit of the process is the bound",
     );
 }
 

@@ -43,8 +43,8 @@ MIG
 #[test]
 fn a_bound_of_failures_is_not_in_this_version() {
     check(
-        r#"[auth.token_endpoint]
-failures = { rate = 1, burst = 100 }"#,
+        r"[auth.token_endpoint]
+failures = { rate = 1, burst = 100 }",
         "2:1: auth.token_endpoint.failures: not in this version; remove it; `limits.per_address` bounds attempts",
     );
 }

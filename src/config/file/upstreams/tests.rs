@@ -18,8 +18,8 @@ client_ids = "any""#,
 #[test]
 fn an_upstream_has_servers() {
     check(
-        r#"[upstreams.api]
-retries = 1"#,
+        r"[upstreams.api]
+retries = 1",
         r#"1:1: upstreams.api.servers: is missing; write `servers = ["http://HOST:PORT"]`"#,
     );
 }
@@ -27,8 +27,8 @@ retries = 1"#,
 #[test]
 fn an_upstream_has_at_least_one_server() {
     check(
-        r#"[upstreams.api]
-servers = []"#,
+        r"[upstreams.api]
+servers = []",
         r#"2:11: upstreams.api.servers: is empty; write `servers = ["http://HOST:PORT"]`"#,
     );
 }
@@ -137,9 +137,9 @@ servers = ["http://127.0.0.1:3000"]
 health_check = { path = "/health" }
 tls = { client_key = "k" }
 circuit_breaker = { minimum = 1 }"#,
-        r#"3:1: upstreams.api.health_check: not in this version; remove it; a server that cannot be reached is passed over by `retries`
+        r"3:1: upstreams.api.health_check: not in this version; remove it; a server that cannot be reached is passed over by `retries`
 4:1: upstreams.api.tls: not in this version; remove it; https servers are verified against the system's trust
-5:1: upstreams.api.circuit_breaker: not in this version; remove it"#,
+5:1: upstreams.api.circuit_breaker: not in this version; remove it",
     );
 }
 
