@@ -11,7 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) fn listener(text: &str) -> Result<ListenerAddress, Fault> {
     const REMEDY: &str = "write IP:PORT, as in \"0.0.0.0:8080\" or \"[::]:8080\", or \"unix:/PATH\"";
     if let Some(path) = text.strip_prefix("unix:") {
-        let absolute = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
+        // The kernel takes 108 bytes with the final zero (unix(7)).
+        let absolute = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0') && path.len() < 108;
         let wrong =
             || Fault::new(format!("`{}` is not the absolute path of a socket", excerpt(path)), "write \"unix:/run/NAME.sock\"");
         return if absolute { Ok(ListenerAddress::Unix(path.into())) } else { Err(wrong()) };

@@ -12,7 +12,7 @@ use super::{
 use std::{cell::RefCell, ops::RangeInclusive, time::Duration};
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeTable, DeValue},
 };
 
 /// The remedy for what should be a text.
@@ -200,7 +200,10 @@ impl<'t> Table<'t> {
 
     /// A list of texts that `parse` understands; elements that are wrong are left out.
     pub(crate) fn list<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Vec<Placed<T>>> {
-        let elements = self.array(key)?;
+        let value = self.value(key)?;
+        let DeValue::Array(elements) = value.get_ref() else {
+            return self.wrong_type(value, key, "write a list, as in [ … ]", None);
+        };
         Some(elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &parse)).collect())
     }
 
@@ -218,7 +221,12 @@ impl<'t> Table<'t> {
                 None
             }
             DeValue::Array(elements) => {
-                let parsed = elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &value::non_empty));
+                // Compared exactly it would accept nobody, and whoever writes it means the opposite.
+                let listed = |text: &str| match text {
+                    "any" => Err(Fault::new("lists `any`, which is not a word in a list", "write \"any\" without brackets")),
+                    _ => value::non_empty(text),
+                };
+                let parsed = elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &listed));
                 Some(parsed.map(|placed| placed.value).collect())
             }
             _ => self.wrong_type(value, key, "write a list, or \"any\"", None),
@@ -239,8 +247,11 @@ impl<'t> Table<'t> {
 
     /// A list of tables.
     pub(crate) fn tables<T>(&self, key: &'static str, mut read: impl FnMut(&Table<'_>) -> T) -> Vec<T> {
-        let elements = self.array(key).map(|elements| elements.iter()).into_iter().flatten();
-        elements.filter_map(|element| self.nested(key, key, element, &mut read)).collect()
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Array(elements) = value.get_ref() else {
+            return self.wrong_type(value, key, &format!("write [[{}]]", self.full_name(key)), Vec::new());
+        };
+        elements.iter().filter_map(|element| self.nested(key, key, element, &mut read)).collect()
     }
 
     /// One table, or a list of them.
@@ -274,17 +285,11 @@ impl<'t> Table<'t> {
         self.entries.get(key)
     }
 
-    fn array(&self, key: &'static str) -> Option<&'t DeArray<'t>> {
-        let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::Array(elements) => Some(elements),
-            _ => self.wrong_type(value, key, "write a list, as in [ … ]", None),
-        }
-    }
-
     fn chosen(&self, key: &'static str) -> Vec<Chosen<'t>> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        let DeValue::Table(entries) = value.get_ref() else { return self.wrong_type(value, key, "write a table", Vec::new()) };
+        let DeValue::Table(entries) = value.get_ref() else {
+            return self.wrong_type(value, key, "write a table of names, as in { NAME = … }", Vec::new());
+        };
         let mut in_order: Vec<_> = entries.iter().collect();
         in_order.sort_by_key(|(name, _)| name.span().start);
         in_order.into_iter().map(|(name, value)| (name.get_ref().as_ref(), value)).collect()

@@ -29,6 +29,12 @@ fn what_cannot_be_bound_is_refused() {
 }
 
 #[test]
+fn a_socket_path_fits_the_kernel() {
+    let path = |length: usize| format!("unix:/{}", "a".repeat(length - 1));
+    assert!(listener(&path(107)).is_ok() && listener(&path(108)).is_err());
+}
+
+#[test]
 fn one_port_is_bound_once() {
     check_overlap("127.0.0.1:80", "127.0.0.1:80", true);
     check_overlap("0.0.0.0:80", "127.0.0.1:80", true);

@@ -16,7 +16,7 @@ use std::{
 pub(super) fn listeners(root: &Table<'_>, attached: &mut Vec<Attached>) -> (Vec<Listener>, Admin) {
     root.require("listeners", "write [[listeners]] with `address = \"0.0.0.0:8080\"`");
     let read = root.tables("listeners", |table| listener(table, attached));
-    if read.is_empty() {
+    if root.is_empty_list("listeners") {
         root.refuse("listeners", "is empty", "write [[listeners]] with `address = \"0.0.0.0:8080\"`");
     }
     let listeners: Vec<_> = read.into_iter().flatten().collect();

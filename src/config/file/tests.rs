@@ -191,6 +191,21 @@ fn every_key_that_is_not_in_this_version_is_refused_at_its_place() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_text_breaks_the_reader_and_problems_stay_in_order(cut in 0usize..12_000, length in 0usize..40, put in "[\\[\\]{}=\"'#,.\n a-zäß0-9]{0,12}") {
+        let shipped = include_str!("../../../conf/gateway.toml");
+        let floor = |at: usize| (0..=at.min(shipped.len())).rev().find(|at| shipped.is_char_boundary(*at)).unwrap_or(0);
+        let text = [&shipped[..floor(cut)], &put, &shipped[floor(cut + length)..]].concat();
+        let (document, syntax) = DeTable::parse_recoverable(&text);
+        let report = Report::new(Path::new("gateway.toml"), &text, &syntax);
+        read(&report, document.get_ref());
+        let places: Vec<_> = report.into_problems().0.iter().map(|problem| (problem.line, problem.column)).collect();
+        proptest::prop_assert!(places.is_sorted());
+        proptest::prop_assert!(!places.is_empty() || syntax.is_empty());
+    }
+}
+
 #[test]
 fn the_shipped_files_have_no_problem() {
     check_whole(include_str!("../../../conf/gateway.toml"), "");

@@ -255,6 +255,12 @@ jwks_cache_file = "jwks.json""#,
 }
 
 #[test]
+fn any_in_a_list_is_refused() {
+    let text = "[[auth.issuers]]\nissuer = \"https://i\"\nclient_ids = [\"any\"]";
+    check(text, "3:15: auth.issuers.client_ids: lists `any`, which is not a word in a list; write \"any\" without brackets");
+}
+
+#[test]
 fn keys_are_found_from_the_issuer() {
     let keys = |text: &str| format!("{:?}", accepted(&format!("[[auth.issuers]]\n{text}")).auth.issuers[0].keys);
     let cognito = keys("issuer = \"https://issuer.example\"\nclient_ids = \"any\"");

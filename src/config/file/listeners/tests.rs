@@ -211,6 +211,12 @@ token = "hunter2""#,
 }
 
 #[test]
+fn a_single_bracket_is_not_a_list_of_tables() {
+    let text = "[listeners]\naddress = \"127.0.0.1:1\"\n[upstreams.a]\nservers = [\"http://a\"]\n[[auth.issuers]]\nissuer = \"https://i\"\nclient_ids = \"any\"";
+    check_whole(text, "1:1: listeners: is a table; write [[listeners]]");
+}
+
+#[test]
 fn one_table_or_a_list_of_them_is_tls() {
     let one = accepted("[[listeners]]\naddress = \"[::1]:8443\"\ntls = { certificate = \"c.pem\", private_key = \"/k.pem\" }");
     let tls = one.listeners[0].tls.clone().unwrap_or_else(|| panic!("no TLS"));

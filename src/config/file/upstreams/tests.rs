@@ -154,6 +154,11 @@ retrys = 1"#,
 }
 
 #[test]
+fn upstreams_are_named_and_not_listed() {
+    check("[[upstreams]]\nservers = [] # [upstreams.", "1:1: upstreams: is a list; write a table of names, as in { NAME = … }");
+}
+
+#[test]
 fn a_server_has_the_port_of_its_scheme_unless_written() {
     let servers =
         &accepted("[upstreams.api]\nservers = [\"http://a\", \"https://B.example\", \"http://[::1]:3000\"]").upstreams[0].servers;
