@@ -1,29 +1,63 @@
 //! The compiled configuration: immutable, shared by all requests that began under it.
-use crate::{auth::Authenticator, cors::CorsPolicy, limit::Limits, route::{Pattern, RouteTable}, secret::Secret, token::TokenEndpoint, upstream::{IdentityHeaders, UpstreamIndex, Upstreams}, validate::QueryRules};
+//!
+//! What counts or caches lives apart, in `State`, so that a reload replaces this whole and loses nothing.
+
+use crate::{
+    auth::Authenticator,
+    cors::CorsPolicy,
+    limit::Limits,
+    route::{Pattern, RouteTable},
+    secret::Secret,
+    token::TokenEndpoint,
+    upstream::{IdentityHeaders, UpstreamIndex, Upstreams},
+    validate::QueryRules,
+};
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The whole configuration, compiled.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Gateway {
+    /// `[server]`.
     pub server: Server,
+    /// `[[listeners]]`, at least one.
     pub listeners: Vec<Listener>,
+    /// `[admin]`.
     pub admin: Admin,
+    /// `[api]`.
     pub api: Api,
+    /// `[bounds]`.
     pub bounds: Bounds,
+    /// `[auth]`.
     pub auth: Auth,
+    /// `[limits]`.
     pub limits: Limits,
     /// `X-RateLimit-Reset` as epoch or delta seconds.
     pub reset: ResetForm,
+    /// `[cors]`.
     pub cors: CorsPolicy,
+    /// `[response_headers]`.
     pub response_headers: HeaderEdits,
+    /// `[upstreams]`, at least one.
     pub upstreams: Upstreams,
+    /// From paths to `routes`.
     pub table: RouteTable,
     /// By `RouteIndex`.
     pub routes: Vec<Route>,
+    /// `[log]`.
     pub log: Log,
+    /// The token endpoint's signing key when it was made just now: to be written, mode 0600, before the first token is issued.
+    pub new_signing_key: Option<NewKeyFile>,
+}
+
+/// A key that has no file yet.
+#[derive(Clone, Debug)]
+pub struct NewKeyFile {
+    /// Where it belongs.
+    pub path: PathBuf,
+    /// PKCS #8 PEM.
+    pub pem: Secret,
 }
 
 impl Gateway {
@@ -92,8 +126,12 @@ pub struct TlsListener {
 
 /// A certificate chain and its key, PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct TlsCertificate { pub certificate: PathBuf, pub private_key: PathBuf }
+pub struct TlsCertificate {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub private_key: PathBuf,
+}
 
 /// `[admin]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,8 +170,24 @@ pub enum UnknownPaths {
 
 /// `[bounds]`; sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Bounds { pub uri: usize, pub headers: usize, pub header_count: usize, pub body: u64, pub body_timeout: Duration, pub write_timeout: Duration, pub idle_timeout: Duration, pub h2_streams: u32 }
+pub struct Bounds {
+    /// The request target: 414.
+    pub uri: usize,
+    /// Names, values and separators of one head together: 431 (502).
+    pub headers: usize,
+    /// Fields of one head: 431 (502).
+    pub header_count: usize,
+    /// A request's body, unless its route says otherwise: 413.
+    pub body: u64,
+    /// Between two reads of a request body: 408.
+    pub body_timeout: Duration,
+    /// A client that does not read.
+    pub write_timeout: Duration,
+    /// A connection without requests.
+    pub idle_timeout: Duration,
+    /// Concurrent HTTP/2 streams of one connection.
+    pub h2_streams: u32,
+}
 
 /// `[auth]`.
 #[derive(Debug)]
@@ -161,8 +215,12 @@ pub enum ResetForm {
 
 /// `[response_headers]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct HeaderEdits { pub set: Vec<(HeaderName, HeaderValue)>, pub remove: Vec<HeaderName> }
+pub struct HeaderEdits {
+    /// Each replaces what the response has under that name.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// None of these is in `set`.
+    pub remove: Vec<HeaderName>,
+}
 
 /// `[[routes]]`, compiled.
 #[derive(Clone, Debug)]
@@ -193,8 +251,12 @@ pub struct Route {
 
 /// `auth` of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum RouteAuth { Required, None }
+pub enum RouteAuth {
+    /// A valid token.
+    Required,
+    /// None, by a written word.
+    None,
+}
 
 /// `limit` of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,23 +269,46 @@ pub enum RouteLimit {
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Log { pub output: LogOutput, pub format: LogFormat, pub level: log::LevelFilter, pub access: bool, pub subject: LogSubject, pub sample_ok: f64 }
+pub struct Log {
+    /// Where to.
+    pub output: LogOutput,
+    /// In which form.
+    pub format: LogFormat,
+    /// From which level on.
+    pub level: log::LevelFilter,
+    /// Whether requests are logged.
+    pub access: bool,
+    /// How users are named.
+    pub subject: LogSubject,
+    /// Share of 2xx and 3xx that is written, 0.0 to 1.0.
+    pub sample_ok: f64,
+}
 
 /// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum LogOutput { Stdout, File(PathBuf) }
+pub enum LogOutput {
+    /// Standard output.
+    Stdout,
+    /// A file, opened again on SIGHUP.
+    File(PathBuf),
+}
 
 /// How an entry is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum LogFormat { Json, Text }
+pub enum LogFormat {
+    /// One object a line.
+    Json,
+    /// For people.
+    Text,
+}
 
 /// How a user's name stands in the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum LogSubject { Plain, Hash, Off }
-
-/// A value that may be written as `{ env = "NAME" }` or `{ file = "PATH" }`, resolved.
-pub type SecretValue = Secret;
+pub enum LogSubject {
+    /// As in the token.
+    Plain,
+    /// The same for the same user, and not to be turned back.
+    Hash,
+    /// Not at all.
+    Off,
+}

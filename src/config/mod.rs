@@ -1,9 +1,22 @@
-//! From a TOML file to the gateway.
+//! From a TOML file to the gateway, or to every problem of the file at once.
+//!
+//! A file goes through two doors: `file` reads the text alone; `compile` asks the other stages and looks at the files that it names.
+
+mod address;
 mod compile;
 mod file;
 mod gateway;
+mod header;
+mod not_yet;
 mod problem;
+mod report;
+mod table;
+mod url;
+mod value;
 
 pub use compile::{compile, load};
-pub use gateway::{Admin, Api, Auth, Bounds, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat, LogOutput, LogSubject, ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener, UnknownPaths};
-pub use problem::{Problem, Problems};
+pub use gateway::{
+    Admin, Api, Auth, Bounds, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat, LogOutput, LogSubject, NewKeyFile,
+    ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener, UnknownPaths,
+};
+pub use problem::{Problem, Problems, render_json, render_text};

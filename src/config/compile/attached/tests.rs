@@ -1,0 +1,100 @@
+//! Files that the configuration names. Certificates and keys are made here; nothing else is asked.
+
+use super::check;
+use crate::config::{
+    compile::tests::Folder,
+    file::Attached,
+    report::{Placed, Report},
+};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use std::path::Path;
+
+/// A certificate and its key, PEM.
+fn certificate() -> (String, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["a.example".to_owned()]).unwrap_or_else(|error| panic!("{error}"));
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+/// Problems as `key: what`, with files relative to the folder.
+fn problems(files: &[(&str, &str)], attached: impl Fn(&dyn Fn(&str) -> Placed<std::path::PathBuf>) -> Attached) -> String {
+    let folder = Folder::with(files);
+    let report = Report::new(Path::new("gateway.toml"), "", &[]);
+    check(&report, &[attached(&|name| Placed { at: 0, value: folder.path(name) })]);
+    let shown: Vec<_> =
+        report.into_problems().0.into_iter().map(|problem| format!("{}: {}", problem.key, problem.what)).collect();
+    shown.join("\n").replace(&format!("{}/", folder.path("").display().to_string().trim_end_matches('/')), "")
+}
+
+fn check_pair(files: &[(&str, &str)], expected: &str) {
+    let pair =
+        |file: &dyn Fn(&str) -> Placed<_>| Attached::Certificate { certificate: file("c.pem"), private_key: file("k.pem") };
+    assert_eq!(problems(files, pair), expected);
+}
+
+fn check_authorities(text: &str, expected: &str) {
+    let authorities =
+        |file: &dyn Fn(&str) -> Placed<_>| Attached::Authorities { key: "ca_file".to_owned(), path: file("ca.pem") };
+    assert_eq!(problems(&[("ca.pem", text)], authorities), expected);
+}
+
+#[test]
+fn both_files_are_looked_at() {
+    check_pair(&[], "listeners.tls.certificate: there is no file `c.pem`\nlisteners.tls.private_key: there is no file `k.pem`");
+}
+
+#[test]
+fn files_without_what_they_should_hold_are_refused() {
+    let (certificate, key) = certificate();
+    let expected =
+        "listeners.tls.certificate: `c.pem` holds no certificate\nlisteners.tls.private_key: `k.pem` holds no private key";
+    check_pair(&[("c.pem", ""), ("k.pem", "")], expected);
+    check_pair(&[("c.pem", &key), ("k.pem", &certificate)], expected);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_refused_and_not_shown() {
+    let (certificate, _) = certificate();
+    let key = "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n";
+    check_pair(
+        &[("c.pem", &certificate), ("k.pem", key)],
+        "listeners.tls.private_key: `k.pem` holds a private key that cannot be used",
+    );
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_refused() {
+    let (_, key) = certificate();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let pair =
+        |file: &dyn Fn(&str) -> Placed<_>| Attached::Certificate { certificate: file("c.pem"), private_key: file("k.pem") };
+    let shown = problems(&[("c.pem", broken), ("k.pem", &key)], pair);
+    assert!(shown.starts_with("listeners.tls.certificate: cannot be used: "), "{shown}");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let (certificate, _) = certificate();
+    let other = KeyPair::generate().unwrap_or_else(|error| panic!("{error}")).serialize_pem();
+    let expected = "listeners.tls.private_key: is not the key of the first certificate of the chain";
+    check_pair(&[("c.pem", &certificate), ("k.pem", &other)], expected);
+}
+
+#[test]
+fn a_certificate_and_its_key_are_well() {
+    let (certificate, key) = certificate();
+    check_pair(&[("c.pem", &certificate), ("k.pem", &key)], "");
+}
+
+#[test]
+fn authorities_are_certificates() {
+    check_authorities("", "ca_file: `ca.pem` holds no certificate");
+    check_authorities(&certificate().0, "");
+}
+
+#[test]
+fn a_key_set_is_a_jwks_document_with_a_usable_key() {
+    let key_set = |text: &str| problems(&[("jwks.json", text)], |file| Attached::KeySet { path: file("jwks.json") });
+    assert!(key_set("[]").starts_with("auth.issuers.jwks_file: `jwks.json` is not a key set"));
+    assert_eq!(key_set("{\"keys\":[]}"), "auth.issuers.jwks_file: `jwks.json` holds no key that can verify");
+}

@@ -1,0 +1,182 @@
+//! From a text to a gateway, with the files that it names. Every stage behind the configuration takes part.
+
+use super::{compile, load};
+use crate::config::{Gateway, Problems};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// A folder of this test alone, gone when it is dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// A folder with these files.
+    pub(super) fn with(files: &[(&str, &str)]) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("stackflow-gateway-config-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = Self(std::env::temp_dir().join(name));
+        fs::create_dir_all(&folder.0).unwrap_or_else(|error| panic!("{}: {error}", folder.0.display()));
+        for (name, text) in files {
+            fs::write(folder.path(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        folder
+    }
+
+    /// A file in it.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const LISTENER: &str = "[[listeners]]\naddress = \"127.0.0.1:8080\"\n";
+const UPSTREAM: &str = "[upstreams.api]\nservers = [\"http://127.0.0.1:3000\"]\n";
+const ISSUER: &str = "[[auth.issuers]]\nissuer = \"https://issuer.example\"\nclient_ids = \"any\"\n";
+
+fn compile_in(folder: &Folder, snippet: &str) -> Result<Gateway, Problems> {
+    let issuer = if snippet.contains("[auth.token_endpoint]") || snippet.contains("[[auth.issuers]]") { "" } else { ISSUER };
+    compile(&folder.path("gateway.toml"), &format!("{snippet}\n{LISTENER}{UPSTREAM}{issuer}"))
+}
+
+/// The problems of a snippet beside these files, as `FILE:LINE:COLUMN: key: what; remedy` with files relative to the folder.
+pub(super) fn check(files: &[(&str, &str)], snippet: &str, expected: &str) {
+    let folder = Folder::with(files);
+    let problems = compile_in(&folder, snippet).err().unwrap_or_default();
+    let shown = problems.to_string().replace(&format!("{}/", folder.0.display()), "");
+    assert_eq!(shown.trim_end(), expected);
+}
+
+fn compiled(folder: &Folder, snippet: &str) -> Gateway {
+    compile_in(folder, snippet).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_problem() {
+    let problems = load(Path::new("/nowhere/gateway.toml")).err().unwrap_or_default();
+    let expected = "/nowhere/gateway.toml:1:1: configuration: there is no file `/nowhere/gateway.toml`; write the path of a file that exists\n";
+    assert_eq!(problems.to_string(), expected);
+}
+
+#[test]
+fn problems_of_the_text_and_of_its_files_come_in_one_run() {
+    let text = "[log]\nlevel = \"loud\"\n[cors]\nallowed_origins = [\"ftp://a\"]\n[auth.token_endpoint]\n[[routes]]\npath = \"/x\"\nmethds = []";
+    let expected = "gateway.toml:2:9: log.level: `loud` is not known; write one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"\n\
+        gateway.toml:4:20: cors.allowed_origins: `ftp://a` does not begin with http:// or https://; write the scheme, as in \"https://app.example.com\"\n\
+        gateway.toml:5:1: auth.token_endpoint.api_keys: there is no file `api-keys.toml`; make it with `stackflow-gateway api-key create --name NAME --config FILE`\n\
+        gateway.toml:8:1: routes.methds: unknown key; did you mean `methods`?";
+    check(&[], text, expected);
+}
+
+#[test]
+fn a_path_that_no_request_can_have_is_refused() {
+    let text = "[api]\nbase_paths = [\"/a/../b\"]\nping_path = \"/%70ing\"";
+    let problems = compile_in(&Folder::with(&[]), text).err().unwrap_or_default();
+    let keys: Vec<_> = problems.0.iter().map(|problem| (problem.line, problem.column, problem.key.as_str())).collect();
+    assert_eq!(keys, [(2, 15, "api.base_paths"), (3, 13, "api.ping_path")]);
+    assert_eq!(problems.0[1].remedy, "write \"/ping\"");
+}
+
+#[test]
+fn the_gateways_own_paths_are_distinct() {
+    let text = "[api]\nping_path = \"/a\"\n[auth.token_endpoint]\npath = \"/a\"\njwks_path = \"/a\"\napi_keys = \"k.toml\"";
+    let expected = "gateway.toml:4:8: auth.token_endpoint.path: `/a` is the path of `api.ping_path`; write another path\n\
+        gateway.toml:5:13: auth.token_endpoint.jwks_path: `/a` is the path of `api.ping_path`; write another path";
+    check(&[("k.toml", "")], text, expected);
+}
+
+#[test]
+fn routes_that_match_the_same_paths_are_refused() {
+    let text = "[[routes]]\npath = \"/x/{id}\"\n[[routes]]\npath = \"/x/{name}\"";
+    let expected = "gateway.toml:4:8: routes.path: `/x/{name}` matches the same paths as `/x/{id}` in line 1; write one route with all methods, or remove one";
+    check(&[], text, expected);
+}
+
+#[test]
+fn a_pattern_that_cannot_be_matched_is_refused() {
+    let text = "[[routes]]\npath = \"incidents\"\n[[routes]]\npath = \"/a/\"\n[[routes]]\npath = \"/{*rest}/x\"";
+    let problems = compile_in(&Folder::with(&[]), text).err().unwrap_or_default();
+    let whats: Vec<_> = problems.0.iter().map(|problem| problem.what.as_str()).collect();
+    let expected =
+        ["`incidents` does not begin with a slash", "`/a/` ends with a slash", "`/{*rest}/x` has something after {*rest}"];
+    assert_eq!(whats, expected);
+}
+
+#[test]
+fn a_limit_outside_its_range_is_refused() {
+    let text = "[limits]\nglobal = { rate = 0, burst = 1 }\nper_user = { rate = 1, burst = -1 }\nper_address = { rate = 9999999, burst = 1 }";
+    let expected = "gateway.toml:2:19: limits.global.rate: is less than 1; write a whole number from 1 to 1000000\n\
+        gateway.toml:3:32: limits.per_user.burst: is less than 1; write a whole number from 1 to 100000000\n\
+        gateway.toml:4:24: limits.per_address.rate: is too high; write a whole number from 1 to 1000000";
+    check(&[], text, expected);
+}
+
+#[test]
+fn a_problem_in_the_file_of_accounts_is_reported_there() {
+    let folder = Folder::with(&[("k.toml", "[[service_accounts]]\nname = 7\n")]);
+    let problems = compile_in(&folder, "[auth.token_endpoint]\napi_keys = \"k.toml\"").err().unwrap_or_default();
+    let places: Vec<_> = problems.0.iter().map(|problem| (problem.file.clone(), problem.key.as_str())).collect();
+    assert_eq!(places, [(folder.path("k.toml"), "service_accounts")]);
+}
+
+#[test]
+fn a_signing_key_that_is_none_is_refused_and_not_shown() {
+    let folder = Folder::with(&[("k.toml", ""), ("s.pem", "hunter2")]);
+    let text = "[auth.token_endpoint]\napi_keys = \"k.toml\"\nsigning_key = \"s.pem\"\nalgorithm = \"ES256\"";
+    let problems = compile_in(&folder, text).err().unwrap_or_default().to_string();
+    assert!(problems.contains(":3:15: auth.token_endpoint.signing_key: ") && !problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_signing_key_cannot_be_made_where_there_is_no_folder() {
+    let text = "[auth.token_endpoint]\napi_keys = \"k.toml\"\nsigning_key = \"keys/s.pem\"";
+    let expected = "gateway.toml:3:15: auth.token_endpoint.signing_key: cannot be made: there is no folder `keys`; make the folder, or write another path";
+    let folder = Folder::with(&[("k.toml", "")]);
+    let problems = compile_in(&folder, text).err().unwrap_or_default().to_string();
+    assert_eq!(problems.trim_end().replace(&format!("{}/", folder.0.display()), ""), expected);
+}
+
+#[test]
+fn a_missing_signing_key_is_made_and_not_written() {
+    let folder = Folder::with(&[("k.toml", "")]);
+    let gateway = compiled(&folder, "[auth.token_endpoint]\napi_keys = \"k.toml\"\nalgorithm = \"ES256\"");
+    let Some(new) = gateway.new_signing_key else { panic!("no new key") };
+    assert_eq!(new.path, folder.path("signing-key.pem"));
+    assert!(new.pem.expose().contains("BEGIN PRIVATE KEY") && !new.path.exists());
+    assert_eq!(
+        gateway.auth.authenticator.issuers().last().map(|own| own.settings.issuer.as_str()),
+        Some("https://gateway.example.internal")
+    );
+}
+
+#[test]
+fn a_signing_key_that_is_there_is_used() {
+    let folder = Folder::with(&[("k.toml", "")]);
+    let text = "[auth.token_endpoint]\napi_keys = \"k.toml\"\nalgorithm = \"ES256\"";
+    let new = compiled(&folder, text).new_signing_key.unwrap_or_else(|| panic!("no new key"));
+    fs::write(&new.path, new.pem.expose()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(compiled(&folder, text).new_signing_key.is_none());
+}
+
+#[test]
+fn the_root_towards_the_upstream_is_nothing_before_the_path() {
+    let gateway = compiled(&Folder::with(&[]), "[api]\nbase_paths = [\"/\"]\nupstream_base_path = \"/\"");
+    assert_eq!(gateway.api.upstream_base_path, "");
+}
+
+#[test]
+fn the_shipped_files_compile() {
+    for (name, text) in [
+        ("gateway.toml", include_str!("../../../conf/gateway.toml")),
+        ("minimal.toml", include_str!("../../../conf/minimal.toml")),
+    ] {
+        let gateway = compile(Path::new(name), text).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(gateway.new_signing_key.is_none());
+    }
+}

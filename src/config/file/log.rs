@@ -1,0 +1,33 @@
+//! `[log]`.
+
+use super::{path, section};
+use crate::config::{Log, LogFormat, LogOutput, LogSubject, table::Table};
+use log::LevelFilter;
+
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+/// `[log]`.
+pub(super) fn log(root: &Table<'_>) -> Log {
+    section(root, "log", |table| {
+        let path = path(table);
+        let output = |text: &str| if text == "stdout" { Ok(LogOutput::Stdout) } else { path(text).map(LogOutput::File) };
+        let subjects = [("plain", LogSubject::Plain), ("hash", LogSubject::Hash), ("off", LogSubject::Off)];
+        Log {
+            output: table.text_or("output", LogOutput::Stdout, output).value,
+            format: table.word("format", LogFormat::Json, &[("json", LogFormat::Json), ("text", LogFormat::Text)]),
+            level: table.word("level", LevelFilter::Info, &LEVELS),
+            access: table.boolean("access", true),
+            subject: table.word("subject", LogSubject::Plain, &subjects),
+            sample_ok: table.share("sample_ok", 1.0),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

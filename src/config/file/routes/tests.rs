@@ -1,0 +1,212 @@
+//! What `[[routes]]` may say, and what is made of it.
+
+use crate::config::file::tests::{accepted, check};
+use crate::config::{RouteAuth, RouteLimit};
+
+#[test]
+fn a_route_has_a_path() {
+    check(
+        r#"[[routes]]
+methods = ["GET"]"#,
+        r#"1:1: routes.path: is missing; write a path behind the base paths, as in "/incidents/{id}""#,
+    );
+}
+
+#[test]
+fn a_method_is_in_capitals() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+methods = ["get"]"#,
+        r#"3:12: routes.methods: `get` is not in capitals, and methods are case-sensitive; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT""#,
+    );
+}
+
+#[test]
+fn trace_and_connect_are_never_forwarded() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+methods = ["TRACE", "CONNECT"]"#,
+        r#"3:12: routes.methods: `TRACE` is not a method that is forwarded; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
+3:21: routes.methods: `CONNECT` is not a method that is forwarded; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT""#,
+    );
+}
+
+#[test]
+fn a_route_allows_something() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+methods = []"#,
+        "3:11: routes.methods: is empty and would allow nothing; list the methods, or remove it to allow all",
+    );
+}
+
+#[test]
+fn a_method_is_listed_once() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+methods = ["GET", "POST", "GET"]"#,
+        "3:27: routes.methods: lists GET twice; write each method once",
+    );
+}
+
+#[test]
+fn a_route_is_open_only_by_a_written_word() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+auth = false"#,
+        r#"3:8: routes.auth: is a boolean; write one of "required", "none""#,
+    );
+}
+
+#[test]
+fn scopes_need_a_token() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+auth = "none"
+scopes = ["read"]"#,
+        r#"4:10: routes.scopes: cannot be checked with `auth = "none"`; remove one of them"#,
+    );
+}
+
+#[test]
+fn an_exemption_needs_a_user() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+auth = "none"
+limit = "exempt""#,
+        r#"4:9: routes.limit: "exempt" with `auth = "none"` would let anyone send without a limit of their own; remove one of them"#,
+    );
+}
+
+#[test]
+fn a_scope_is_one_word() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+scopes = ["read write", "a\"b"]"#,
+        r#"3:11: routes.scopes: `read write` is not a scope; write one scope an element, without spaces, quotes and backslashes
+3:25: routes.scopes: `a\"b` is not a scope; write one scope an element, without spaces, quotes and backslashes"#,
+    );
+}
+
+#[test]
+fn a_mistyped_upstream_is_refused_with_the_nearest_one() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+upstream = "ap1""#,
+        "3:12: routes.upstream: there is no upstream `ap1`; did you mean `api`?",
+    );
+}
+
+#[test]
+fn an_integer_parameter_has_its_smaller_bound_first() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+query = { limit = { type = "integer", min = 200, max = 1 } }"#,
+        "3:45: routes.query.limit.min: is above `max`; write the smaller number as `min`",
+    );
+}
+
+#[test]
+fn bounds_are_for_integers() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+query = { limit = { min = 1, max = 200 } }"#,
+        r#"3:19: routes.query.limit.type: is missing; write `type = "integer"`"#,
+    );
+}
+
+#[test]
+fn a_text_has_no_bounds() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+query = { cursor = { type = "text", min = 1 } }"#,
+        r#"3:20: routes.query.cursor.max_length: is missing; write the most characters that the value may have
+3:43: routes.query.cursor.min: is for integers; write `type = "integer"`, or remove it"#,
+    );
+}
+
+#[test]
+fn an_integer_has_no_length() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+query = { limit = { type = "integer", max_length = 3 } }"#,
+        "3:52: routes.query.limit.max_length: is for texts; remove it; write `min` and `max`",
+    );
+}
+
+#[test]
+fn a_rule_says_something() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+query = { limit = {} }"#,
+        "3:19: routes.query.limit.max_length: is missing; write the most characters that the value may have",
+    );
+}
+
+#[test]
+fn a_limit_is_a_word() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+limit = "none""#,
+        r#"3:9: routes.limit: `none` is not known; write one of "default", "exempt""#,
+    );
+}
+
+#[test]
+fn limits_of_a_route_records_and_upgrades_are_not_in_this_version() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+limit = { rate = 10, burst = 20 }
+max_records = 100
+upgrade = true"#,
+        r#"3:9: routes.limit: `{ … }` is not in this version; write "default" or "exempt"
+4:1: routes.max_records: not in this version; remove it; `body` bounds the size
+5:11: routes.upgrade: `true` is not in this version; remove it"#,
+    );
+}
+
+#[test]
+fn a_path_alone_has_the_documented_defaults() {
+    let route = &accepted("[bounds]\nbody = \"1KiB\"\n[[routes]]\npath = \"/x\"").routes[0].route;
+    assert_eq!(route.allow.as_bytes(), b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
+    assert_eq!((route.auth, route.limit), (RouteAuth::Required, RouteLimit::Default));
+    assert_eq!((route.body, route.line, route.response_timeout), (1024, 3, None));
+    assert!(route.scopes.is_empty() && route.query.is_empty());
+}
+
+#[test]
+fn head_is_allowed_where_get_is_and_only_there() {
+    let allow =
+        |methods: &str| accepted(&format!("[[routes]]\npath = \"/x\"\nmethods = [{methods}]")).routes[0].route.allow.clone();
+    assert_eq!(allow("\"POST\", \"GET\"").as_bytes(), b"GET, HEAD, POST");
+    assert_eq!(allow("\"PUT\", \"PATCH\"").as_bytes(), b"PATCH, PUT");
+    assert_eq!(allow("\"HEAD\"").as_bytes(), b"HEAD");
+}
+
+#[test]
+fn what_does_nothing_may_be_written() {
+    accepted("[[routes]]\npath = \"/x\"\nupgrade = false\nscopes = []\nlimit = \"default\"\nauth = \"required\"");
+}
+
+#[test]
+fn parameters_are_numbers_or_texts() {
+    let text = "query = { limit = { type = \"integer\", min = 1, max = 200 }, cursor = { max_length = 4096 } }";
+    let rules = format!("{:?}", accepted(&format!("[[routes]]\npath = \"/x\"\n{text}")).routes[0].route.query);
+    assert!(rules.contains("Integer { min: 1, max: 200 }") && rules.contains("Text { max_length: 4096 }"), "{rules}");
+}

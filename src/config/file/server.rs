@@ -1,0 +1,43 @@
+//! `[server]` and `[bounds]`.
+
+use super::section;
+use crate::config::{
+    Bounds, Server, address,
+    table::Table,
+    value::{GIB, KIB, MIB},
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// `[server]`.
+pub(super) fn server(root: &Table<'_>) -> Server {
+    section(root, "server", |table| Server {
+        threads: match table.integer("threads", 0, &(0..=1024)) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => usize::try_from(threads).unwrap_or(1024),
+        },
+        drain_delay: table.duration("drain_delay", Duration::ZERO, &(Duration::ZERO..=HOUR)),
+        drain_timeout: table.duration("drain_timeout", Duration::from_secs(30), &(Duration::ZERO..=24 * HOUR)),
+        trusted_proxies: table.list("trusted_proxies", address::network).map(super::values).unwrap_or_default(),
+    })
+}
+
+/// `[bounds]`.
+pub(super) fn bounds(root: &Table<'_>) -> Bounds {
+    // Pingora reads at most 1 MiB and 256 fields of a request head (pingora-core, protocols/http/v1/common.rs).
+    const HEAD: std::ops::RangeInclusive<u64> = 64..=512 * KIB;
+    section(root, "bounds", |table| Bounds {
+        uri: table.size_in_memory("uri", 8 * KIB, &HEAD),
+        headers: table.size_in_memory("headers", 32 * KIB, &HEAD),
+        header_count: usize::try_from(table.integer("header_count", 100, &(1..=256))).unwrap_or(256),
+        body: table.size("body", 10 * MIB, &(0..=1024 * GIB)),
+        body_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
+        h2_streams: table.integer_u32("h2_streams", 100, &(1..=10_000)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

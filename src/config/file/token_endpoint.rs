@@ -1,0 +1,40 @@
+//! `[auth.token_endpoint]`.
+
+use super::{absolute_path, path};
+use crate::{
+    config::{report::Placed, table::Table, url, value::non_empty},
+    token::SigningAlgorithm,
+};
+use std::{path::PathBuf, time::Duration};
+
+/// `[auth.token_endpoint]`, with the places of what is checked later.
+pub(crate) struct WrittenTokenEndpoint {
+    pub(crate) path: Placed<String>,
+    pub(crate) issuer: Placed<String>,
+    pub(crate) jwks_path: Placed<String>,
+    pub(crate) signing_key: Placed<PathBuf>,
+    pub(crate) algorithm: SigningAlgorithm,
+    pub(crate) audience: String,
+    pub(crate) api_keys: Placed<PathBuf>,
+    pub(crate) token_lifetime: Duration,
+}
+
+/// `[auth.token_endpoint]`.
+pub(super) fn token_endpoint(table: &Table<'_>) -> WrittenTokenEndpoint {
+    let beside = |name: &str| path(table)(name).unwrap_or_default();
+    let lifetimes = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    let algorithms = [("RS256", SigningAlgorithm::Rs256), ("ES256", SigningAlgorithm::Es256)];
+    WrittenTokenEndpoint {
+        path: table.text_or("path", "/oauth2/token".to_owned(), absolute_path),
+        issuer: table.text_or("issuer", "https://gateway.example.internal".to_owned(), url::absolute),
+        jwks_path: table.text_or("jwks_path", "/.well-known/jwks.json".to_owned(), absolute_path),
+        signing_key: table.text_or("signing_key", beside("signing-key.pem"), path(table)),
+        algorithm: table.word("algorithm", SigningAlgorithm::Rs256, &algorithms),
+        audience: table.text_or("audience", "stackflow-api".to_owned(), non_empty).value,
+        api_keys: table.text_or("api_keys", beside("api-keys.toml"), path(table)),
+        token_lifetime: table.duration("token_lifetime", Duration::from_secs(900), &lifetimes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

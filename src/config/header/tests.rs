@@ -1,0 +1,52 @@
+//! Header names and values.
+
+use super::{editable, identity, name, value};
+
+#[test]
+fn a_name_is_a_token() {
+    assert!(["", "X Y", "X:Y", "ä", "X\r\nY"].iter().all(|text| name(text).is_err()));
+    assert!(name("X-Auth.Subject_1").is_ok());
+}
+
+#[test]
+fn identity_headers_take_no_name_with_another_meaning_in_any_spelling() {
+    for text in [
+        "Host",
+        "HOST",
+        "content_length",
+        "Transfer-Encoding",
+        "x_forwarded_for",
+        "X-Forwarded-Prefix",
+        "Cookie",
+        "Via",
+        "TraceParent",
+    ] {
+        assert!(identity(text).is_err(), "{text}");
+    }
+    assert!(identity("X-User").is_ok());
+}
+
+#[test]
+fn what_the_gateway_decides_is_not_edited_in_any_spelling() {
+    for text in [
+        "vary",
+        "X-RATELIMIT-Reset",
+        "x_ratelimit_reset",
+        "Access-Control-Max-Age",
+        "Upgrade",
+        "WWW-Authenticate",
+        "Retry-After",
+        "Content-Type",
+    ] {
+        assert!(editable(text).is_err(), "{text}");
+    }
+    assert!(
+        ["Server", "Strict-Transport-Security", "Cache-Control", "X-Frame-Options"].iter().all(|text| editable(text).is_ok())
+    );
+}
+
+#[test]
+fn a_value_is_visible_and_trimmed() {
+    assert!(["a\r\nb", "a\nb", "a\0", "ä", " a", "a ", "a\tb"].iter().all(|text| value(text).is_err()));
+    assert!(["", "max-age=31536000; includeSubDomains"].iter().all(|text| value(text).is_ok()));
+}

@@ -1,0 +1,74 @@
+//! Keys of the contract whose behaviour this version does not have: refused at their place, never accepted and ignored.
+
+use super::report::Fault;
+
+/// A key, or one value of it, that is not in this version.
+pub(crate) struct NotYet {
+    /// With the tables around it; `*` stands for a name that the operator chose.
+    pub(crate) key: &'static str,
+    /// Only this value (of a server: this beginning); without it the key is refused whatever its value is.
+    pub(crate) value: Option<&'static str>,
+    /// What to do instead.
+    pub(crate) remedy: &'static str,
+}
+
+const fn key(key: &'static str, remedy: &'static str) -> NotYet {
+    NotYet { key, value: None, remedy }
+}
+
+const fn value(key: &'static str, value: &'static str, remedy: &'static str) -> NotYet {
+    NotYet { key, value: Some(value), remedy }
+}
+
+/// All of them, in the order of the documentation.
+pub(crate) const NOT_YET: &[NotYet] = &[
+    key("server.upgrade_socket", "remove it; a restart drains the old process first"),
+    key("listeners.proxy_protocol", "remove it; connections are served without PROXY protocol"),
+    key("admin.token", "remove it; POST is accepted from loopback addresses and the unix socket only"),
+    key("bounds.header_timeout", "remove it"),
+    key("bounds.body_timeout", "remove it; it is 30s"),
+    key("bounds.write_timeout", "remove it; it is 30s"),
+    key("bounds.idle_timeout", "remove it; it is 60s"),
+    key("bounds.connections", "remove it; the file descriptor limit of the process is the bound"),
+    key("auth.revocations", "remove it; a token is valid until it expires"),
+    key("auth.issuers.jwks_cache_file", "remove it, or use `jwks_file` where the issuer cannot be reached"),
+    key("auth.token_endpoint.failures", "remove it; `limits.per_address` bounds attempts"),
+    key("limits.ietf_headers", "remove it; the `X-RateLimit-*` headers are sent"),
+    key("limits.dry_run", "remove it; to refuse nothing, write high limits"),
+    key("limits.state_file", "remove it; buckets are full after a restart"),
+    key("limits.cluster", "remove it; each gateway keeps its own budget"),
+    key("limits.plans", "remove it; `limits.per_user` holds for all users"),
+    value("upstreams.*.protocol", "h2c", "write \"http\""),
+    value("upstreams.*.protocol", "lambda", "write \"http\""),
+    value("upstreams.*.balance", "least_requests", "write \"round_robin\""),
+    value("upstreams.*.balance", "hash", "write \"round_robin\""),
+    value(
+        "upstreams.*.servers",
+        "srv+http://",
+        "list the servers as http:// or https://; a name that resolves to several addresses is one server",
+    ),
+    key("upstreams.*.health_check", "remove it; a server that cannot be reached is passed over by `retries`"),
+    key("upstreams.*.tls", "remove it; https servers are verified against the system's trust"),
+    key("upstreams.*.circuit_breaker", "remove it"),
+    key("routes.max_records", "remove it; `body` bounds the size"),
+    value("routes.limit", "{ … }", "write \"default\" or \"exempt\""),
+    value("routes.upgrade", "true", "remove it"),
+    key("tracing", "remove it; `traceparent` is passed on"),
+];
+
+/// The refusal of a whole key.
+pub(crate) fn refused_key(key: &str) -> Option<Fault> {
+    NOT_YET
+        .iter()
+        .find(|entry| entry.key == key && entry.value.is_none())
+        .map(|entry| Fault::new("not in this version", entry.remedy))
+}
+
+/// The refusal of one value of a key.
+pub(crate) fn refused_value(key: &str, value: &str) -> Option<Fault> {
+    let entry = NOT_YET.iter().find(|entry| entry.key == key && entry.value == Some(value))?;
+    Some(Fault::new(format!("`{value}` is not in this version"), entry.remedy))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! What this version refuses; a line goes when its behaviour comes.
+
+use super::{NOT_YET, refused_key, refused_value};
+
+#[test]
+fn these_are_not_in_this_version() {
+    let listed: Vec<_> = NOT_YET
+        .iter()
+        .map(|entry| entry.value.map_or(entry.key.to_owned(), |value| format!("{} = {value}", entry.key)))
+        .collect();
+    let expected = [
+        "server.upgrade_socket",
+        "listeners.proxy_protocol",
+        "admin.token",
+        "bounds.header_timeout",
+        "bounds.body_timeout",
+        "bounds.write_timeout",
+        "bounds.idle_timeout",
+        "bounds.connections",
+        "auth.revocations",
+        "auth.issuers.jwks_cache_file",
+        "auth.token_endpoint.failures",
+        "limits.ietf_headers",
+        "limits.dry_run",
+        "limits.state_file",
+        "limits.cluster",
+        "limits.plans",
+        "upstreams.*.protocol = h2c",
+        "upstreams.*.protocol = lambda",
+        "upstreams.*.balance = least_requests",
+        "upstreams.*.balance = hash",
+        "upstreams.*.servers = srv+http://",
+        "upstreams.*.health_check",
+        "upstreams.*.tls",
+        "upstreams.*.circuit_breaker",
+        "routes.max_records",
+        "routes.limit = { … }",
+        "routes.upgrade = true",
+        "tracing",
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn a_refused_value_does_not_refuse_its_key() {
+    assert_eq!(refused_key("routes.upgrade"), None);
+    assert_eq!(refused_value("routes.upgrade", "false"), None);
+    assert_eq!(refused_value("tracing", "true"), None);
+}

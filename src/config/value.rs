@@ -1,0 +1,88 @@
+//! Durations, sizes, names and other values that are written as text.
+//!
+//! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
+
+use super::report::Fault;
+use std::{ops::RangeInclusive, time::Duration};
+
+pub(crate) const KIB: u64 = 1024;
+pub(crate) const MIB: u64 = 1024 * KIB;
+pub(crate) const GIB: u64 = 1024 * MIB;
+
+const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const SIZE_UNITS: [(&str, u64); 4] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
+
+/// How a duration is written.
+pub(crate) const DURATION: &str = "write a text such as \"30s\", in ms, s, m or h";
+/// How a size is written.
+pub(crate) const SIZE: &str = "write a text such as \"10MiB\", in B, KiB, MiB or GiB";
+
+/// `"250ms"`, `"30s"`, `"10m"`, `"2h"`, within `range`.
+pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Fault> {
+    let wrong = || Fault::new(format!("`{}` is not a duration", excerpt(text)), DURATION);
+    let duration = Duration::from_millis(quantity(text, &DURATION_UNITS).ok_or_else(wrong)?);
+    if range.contains(&duration) {
+        return Ok(duration);
+    }
+    let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+    Err(Fault::new(format!("`{}` is out of range", excerpt(text)), format!("write \"{least}\" to \"{most}\"")))
+}
+
+/// `"512B"`, `"8KiB"`, `"10MiB"`, `"1GiB"` in bytes, within `range`.
+pub(crate) fn size(text: &str, range: &RangeInclusive<u64>) -> Result<u64, Fault> {
+    let wrong = || Fault::new(format!("`{}` is not a size", excerpt(text)), SIZE);
+    let size = quantity(text, &SIZE_UNITS).ok_or_else(wrong)?;
+    if range.contains(&size) {
+        return Ok(size);
+    }
+    let (least, most) = (show(*range.start(), &SIZE_UNITS), show(*range.end(), &SIZE_UNITS));
+    Err(Fault::new(format!("`{}` is out of range", excerpt(text)), format!("write \"{least}\" to \"{most}\"")))
+}
+
+/// The text as a problem shows it: at most 60 characters, control characters escaped.
+pub(crate) fn excerpt(text: &str) -> String {
+    let shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    if text.chars().nth(60).is_some() { shown + "…" } else { shown }
+}
+
+/// The remedy that lists all words: `write one of "a", "b"`.
+pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    format!("write {}{}", if quoted.len() > 1 { "one of " } else { "" }, quoted.join(", "))
+}
+
+/// Any text that is not empty.
+pub(crate) fn non_empty(text: &str) -> Result<String, Fault> {
+    if text.trim().is_empty() { Err(Fault::new("is empty", "write a value or remove the key")) } else { Ok(text.to_owned()) }
+}
+
+/// A scope (RFC 6749, section 3.3): it stands in quotes in `WWW-Authenticate`, so it may hold neither quotes nor spaces.
+pub(crate) fn scope(text: &str) -> Result<String, Fault> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if !text.is_empty() && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    let remedy = "write one scope an element, without spaces, quotes and backslashes";
+    Err(Fault::new(format!("`{}` is not a scope", excerpt(text)), remedy))
+}
+
+fn show_duration(duration: Duration) -> String {
+    show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS)
+}
+
+fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn show(amount: u64, units: &[(&str, u64)]) -> String {
+    match units.iter().find(|(_, factor)| amount > 0 && amount.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{}{unit}", amount / factor),
+        None => format!("{amount}{}", if units == DURATION_UNITS { "s" } else { "B" }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
