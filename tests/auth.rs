@@ -95,7 +95,11 @@ fn tokens_that_are_not_quite_right_are_refused_with_a_reason() {
         ("alg none with a key id", format!("{}.{claims}.", segment(&json!({"alg": "None", "kid": "test-key"}))), "algorithm"),
         ("HMAC", with_alg("HS256"), "algorithm"),
         ("an algorithm not allowed here", with_alg("RS512"), "algorithm"),
-        ("critical extension", with_header(&good, &json!({"alg": "RS256", "kid": "test-key", "crit": ["b64"], "b64": false})), "critical"),
+        (
+            "critical extension",
+            with_header(&good, &json!({"alg": "RS256", "kid": "test-key", "crit": ["b64"], "b64": false})),
+            "critical",
+        ),
         ("another type", with_header(&good, &json!({"alg": "RS256", "kid": "test-key", "typ": "secevent+jwt"})), "type"),
         ("another issuer", with("iss", json!("https://pool.test/two")), "unknown_issuer"),
         ("the issuer with a slash", with("iss", json!("https://pool.test/one/")), "unknown_issuer"),
@@ -110,7 +114,11 @@ fn tokens_that_are_not_quite_right_are_refused_with_a_reason() {
         ("no use", with("token_use", Value::Null), "token_use"),
         ("no subject", with("sub", Value::Null), "claims"),
         ("tampered signature", format!("{head_and_claims}.{swapped}"), "signature"),
-        ("tampered claims", format!("{}.{}.{signature}", good.split_once('.').expect("segments").0, segment(&claims_of(&good, "eve"))), "signature"),
+        (
+            "tampered claims",
+            format!("{}.{}.{signature}", good.split_once('.').expect("segments").0, segment(&claims_of(&good, "eve"))),
+            "signature",
+        ),
         ("the same names, another key", stranger.user("ada"), "signature"),
         ("an unknown key", with_header(&good, &json!({"alg": "RS256", "kid": "other"})), "unknown_key"),
         ("no key id", with_header(&good, &json!({"alg": "RS256"})), "unknown_key"),
@@ -134,7 +142,11 @@ fn only_when_expiry_is_all_that_is_wrong_the_client_is_told() {
     let expired = world.issuer.token(|claims| claims["exp"] = json!(1_000));
     let message = |token: &str| world.ask(&format!("Bearer {token}")).json()["message"].clone();
     assert_eq!(message(&expired), "The incoming token has expired");
-    assert_eq!(message(&Issuer::new("https://pool.test/one").token(|claims| claims["exp"] = json!(1_000))), "Unauthorized", "a forged one");
+    assert_eq!(
+        message(&Issuer::new("https://pool.test/one").token(|claims| claims["exp"] = json!(1_000))),
+        "Unauthorized",
+        "a forged one"
+    );
     let other_client = world.issuer.token(|claims| {
         claims["exp"] = json!(1_000);
         claims["client_id"] = json!("other-client");
@@ -165,8 +177,11 @@ fn credentials_are_looked_for_in_one_place_only() {
 fn scopes_of_a_route_are_asked_of_the_token() {
     let backend = Backend::start();
     let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer).route("path = \"/changes\"\nscopes = [\"changes:read\", \"admin\"]").start();
-    for (scope, status) in [("changes:read", 200), ("x admin", 200), ("incidents:read", 403), ("Admin", 403), ("administrator", 403), ("", 403)] {
+    let gateway =
+        Setup::new(backend.address(), &issuer).route("path = \"/changes\"\nscopes = [\"changes:read\", \"admin\"]").start();
+    for (scope, status) in
+        [("changes:read", 200), ("x admin", 200), ("incidents:read", 403), ("Admin", 403), ("administrator", 403), ("", 403)]
+    {
         let token = issuer.token(|claims| claims["scope"] = json!(scope));
         assert_eq!(gateway.connect().get_as(&token, "/prod/api/changes").status, status, "{scope:?}");
     }
@@ -231,7 +246,10 @@ fn answers_that_are_no_key_set_are_as_good_as_none() {
         ("a redirect", format!("HTTP/1.1 302 Found\r\nLocation: http://{NOBODY}/\r\nContent-Length: 0\r\n\r\n")),
         ("no JSON", answer("200 OK", "<html>")),
         ("no keys", answer("200 OK", "{\"keys\":[]}")),
-        ("no usable key", answer("200 OK", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"kid\":\"test-key\",\"alg\":\"HS256\"}]}")),
+        (
+            "no usable key",
+            answer("200 OK", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"kid\":\"test-key\",\"alg\":\"HS256\"}]}"),
+        ),
         ("more than jwks_size", answer("200 OK", &large)),
     ] {
         let server = JwksServer::start(KeyServing::Raw(response));
@@ -256,7 +274,8 @@ fn a_new_key_is_fetched_when_a_token_asks_for_it() {
     let mut new = Issuer::new("https://pool.test/one");
     new.key_id = "new-key".to_owned();
     let server = JwksServer::start(KeyServing::Good(old.jwks_json()));
-    let lines = format!("issuer = \"{}\"\njwks_url = \"{}\"\nclient_ids = \"any\"\nrefresh_cooldown = \"1s\"", old.name, server.url());
+    let lines =
+        format!("issuer = \"{}\"\njwks_url = \"{}\"\nclient_ids = \"any\"\nrefresh_cooldown = \"1s\"", old.name, server.url());
     let gateway = Setup::bare(&backend.address().to_string()).issuer(&lines).start();
     assert_eq!(gateway.connect().get_as(&old.user("ada"), LIST).status, 200);
     server.switch(KeyServing::Good(new.jwks_json()));

@@ -4,8 +4,6 @@ mod support;
 use serde_json::json;
 use support::{Backend, Client, Gateway, Issuer, NOBODY, Response, Setup};
 
-
-
 struct World {
     gateway: Gateway,
     _backend: Backend,
@@ -77,22 +75,92 @@ fn each_refusal_has_the_status_code_and_message_of_the_contract() {
     let cases: [(&str, &str, &str, Vec<(&str, &str)>, &str, Expected); 18] = [
         ("ambiguous path", "GET", "/prod/api/a/..;x/b", vec![auth], "", expect(400, "invalid_request", "Bad Request", &[])),
         ("two tokens", "GET", "/prod/api/incidents", vec![auth, auth], "", expect(400, "invalid_request", "Bad Request", &[])),
-        ("parameter", "GET", "/prod/api/paged?limit=0", vec![auth], "", expect(400, "invalid_parameter", "Invalid request parameters", &["parameter"])),
+        (
+            "parameter",
+            "GET",
+            "/prod/api/paged?limit=0",
+            vec![auth],
+            "",
+            expect(400, "invalid_parameter", "Invalid request parameters", &["parameter"]),
+        ),
         ("no token", "GET", "/prod/api/incidents", vec![], "", expect(401, "missing_token", "Unauthorized", &[])),
-        ("another scheme", "GET", "/prod/api/incidents", vec![("Authorization", "Basic YTpi")], "", expect(401, "missing_token", "Unauthorized", &[])),
-        ("no token at all", "GET", "/prod/api/incidents", vec![("Authorization", "Bearer x")], "", expect(401, "invalid_token", "Unauthorized", &[])),
-        ("expired", "GET", "/prod/api/incidents", vec![("Authorization", &expired)], "", expect(401, "invalid_token", "The incoming token has expired", &[])),
+        (
+            "another scheme",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", "Basic YTpi")],
+            "",
+            expect(401, "missing_token", "Unauthorized", &[]),
+        ),
+        (
+            "no token at all",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", "Bearer x")],
+            "",
+            expect(401, "invalid_token", "Unauthorized", &[]),
+        ),
+        (
+            "expired",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", &expired)],
+            "",
+            expect(401, "invalid_token", "The incoming token has expired", &[]),
+        ),
         ("scope", "GET", "/prod/api/scoped", vec![auth], "", expect(403, "insufficient_scope", "Forbidden", &[])),
-        ("foreign preflight", "OPTIONS", "/prod/api/incidents", vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")], "", expect(403, "origin_not_allowed", "Forbidden", &[])),
+        (
+            "foreign preflight",
+            "OPTIONS",
+            "/prod/api/incidents",
+            vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")],
+            "",
+            expect(403, "origin_not_allowed", "Forbidden", &[]),
+        ),
         ("outside", "GET", "/elsewhere", vec![auth], "", expect(404, "not_found", "Not Found", &[])),
         ("method", "DELETE", "/prod/api/incidents", vec![auth], "", expect(405, "method_not_allowed", "Method Not Allowed", &[])),
-        ("large body", "POST", "/prod/api/incidents", vec![auth, json], &large, expect(413, "body_too_large", "Request Too Long", &[])),
+        (
+            "large body",
+            "POST",
+            "/prod/api/incidents",
+            vec![auth, json],
+            &large,
+            expect(413, "body_too_large", "Request Too Long", &[]),
+        ),
         ("long target", "GET", &format!("/prod/api/{long}"), vec![auth], "", expect(414, "uri_too_long", "URI Too Long", &[])),
-        ("not JSON", "POST", "/prod/api/incidents", vec![auth, ("Content-Type", "text/xml")], "<a/>", expect(415, "unsupported_media_type", "Unsupported Media Type", &[])),
-        ("long headers", "GET", "/prod/api/incidents", vec![auth, ("A", &long), ("B", &long), ("C", &long), ("D", &long)], "", expect(431, "headers_too_large", "Request Header Fields Too Large", &[])),
-        ("many headers", "GET", "/prod/api/incidents", [vec![auth], vec![("A", "1"); 101]].concat(), "", expect(431, "headers_too_large", "Request Header Fields Too Large", &[])),
+        (
+            "not JSON",
+            "POST",
+            "/prod/api/incidents",
+            vec![auth, ("Content-Type", "text/xml")],
+            "<a/>",
+            expect(415, "unsupported_media_type", "Unsupported Media Type", &[]),
+        ),
+        (
+            "long headers",
+            "GET",
+            "/prod/api/incidents",
+            vec![auth, ("A", &long), ("B", &long), ("C", &long), ("D", &long)],
+            "",
+            expect(431, "headers_too_large", "Request Header Fields Too Large", &[]),
+        ),
+        (
+            "many headers",
+            "GET",
+            "/prod/api/incidents",
+            [vec![auth], vec![("A", "1"); 101]].concat(),
+            "",
+            expect(431, "headers_too_large", "Request Header Fields Too Large", &[]),
+        ),
         ("dead upstream", "GET", "/prod/api/dead", vec![auth], "", expect(502, "bad_upstream", "Bad Gateway", &[])),
-        ("hanging upstream", "GET", "/prod/api/hang", vec![auth], "", expect(504, "upstream_timeout", "Endpoint request timed out", &[])),
+        (
+            "hanging upstream",
+            "GET",
+            "/prod/api/hang",
+            vec![auth],
+            "",
+            expect(504, "upstream_timeout", "Endpoint request timed out", &[]),
+        ),
     ];
     for (name, method, target, headers, body, expected) in cases {
         let response = world.gateway.connect().exchange(method, target, &headers, body.as_bytes());
@@ -108,7 +176,10 @@ fn each_refusal_has_the_status_code_and_message_of_the_contract() {
 fn a_slow_body_is_408_and_the_end_of_the_connection() {
     let world = world();
     let mut client = world.gateway.connect();
-    let head = format!("Host: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 10", world.issuer.user("ada"));
+    let head = format!(
+        "Host: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 10",
+        world.issuer.user("ada")
+    );
     client.send(format!("POST /prod/api/incidents HTTP/1.1\r\n{head}\r\n\r\n{{").as_bytes());
     check("slow body", &client.read_response("POST"), &expect(408, "request_timeout", "Request Timeout", &[]));
     assert!(client.is_closed());
@@ -119,7 +190,10 @@ fn a_limited_request_says_which_policy_and_when_to_come_back() {
     let world = world();
     let token = world.issuer.user("ada");
     let mut client = world.gateway.connect();
-    let refused = (0..200).map(|_| client.get_as(&token, "/prod/api/incidents")).find(|response| response.status != 200).expect("a refusal");
+    let refused = (0..200)
+        .map(|_| client.get_as(&token, "/prod/api/incidents"))
+        .find(|response| response.status != 200)
+        .expect("a refusal");
     check("429", &refused, &expect(429, "rate_limited", "Too Many Requests", &["policy"]));
     assert_eq!(refused.json()["policy"], "user");
     assert_eq!(refused.json()["detail"], "per-user limit of 1 requests per second exceeded");
@@ -201,12 +275,20 @@ fn a_refusal_keeps_the_connection() {
         ("GET", "/elsewhere", vec![], 404),
         ("DELETE", "/prod/api/incidents", vec![auth], 405),
         ("GET", "/prod/api/dead", vec![auth], 502),
-        ("OPTIONS", "/prod/api/incidents", vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")], 403),
+        (
+            "OPTIONS",
+            "/prod/api/incidents",
+            vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")],
+            403,
+        ),
     ];
     for (method, target, headers, status) in cases {
         let response = client.exchange(method, target, &headers, b"");
         assert_eq!(response.status, status, "{method} {target}: {response:?}");
-        assert!(response.all("Connection").iter().all(|value| !value.eq_ignore_ascii_case("close")), "{method} {target}: {response:?}");
+        assert!(
+            response.all("Connection").iter().all(|value| !value.eq_ignore_ascii_case("close")),
+            "{method} {target}: {response:?}"
+        );
     }
     // With a small body that has come, too: what follows it is the next request.
     let refused = client.exchange("POST", "/prod/api/incidents", &[auth, text], b"hello");

@@ -3,7 +3,9 @@
 mod support;
 
 use std::thread;
-use support::{Backend, Client, Gateway, Issuer, NOBODY, Response, Setup, assert_decorated, assert_shared_with, epoch_seconds, request};
+use support::{
+    Backend, Client, Gateway, Issuer, NOBODY, Response, Setup, assert_decorated, assert_shared_with, epoch_seconds, request,
+};
 
 const ORIGIN: &str = "https://app.stackflow-tech.com";
 const FOREIGN: &str = "https://evil.example";
@@ -54,7 +56,14 @@ fn world() -> World {
         .route("path = \"/hang\"\nresponse_timeout = \"300ms\"")
         .route("path = \"/held\"\nmethods = [\"POST\"]\nlimit = \"exempt\"")
         .start();
-    World { gateway, token: issuer.user("ada"), unscoped: issuer.user("eve"), strange: dead.user("ada"), limited: issuer.user("bulk"), backend }
+    World {
+        gateway,
+        token: issuer.user("ada"),
+        unscoped: issuer.user("eve"),
+        strange: dead.user("ada"),
+        limited: issuer.user("bulk"),
+        backend,
+    }
 }
 
 fn answer_by_status(call: &mut support::Call) {
@@ -168,7 +177,8 @@ fn the_upstreams_own_headers_give_way() {
     let world = world();
     let mut client = world.gateway.connect();
     let bearer = format!("Bearer {}", world.token);
-    let response = client.get("/prod/api/own-headers", &[("Authorization", &bearer), ("Origin", ORIGIN), ("X-Request-Id", "mine-1")]);
+    let response =
+        client.get("/prod/api/own-headers", &[("Authorization", &bearer), ("Origin", ORIGIN), ("X-Request-Id", "mine-1")]);
     assert_eq!(response.status, 200);
     assert_decorated("own headers", &response);
     assert_shared_with("own headers", Some(ORIGIN), &response);
@@ -191,7 +201,11 @@ fn a_request_id_is_kept_when_plain_and_replaced_when_not() {
     for (id, keep) in kept.iter().map(|id| (*id, true)).chain(replaced.iter().map(|id| (*id, false))) {
         let response = client.get("/prod/api/incidents", &[("Authorization", &bearer), ("X-Request-Id", id)]);
         assert_eq!(response.only("X-Request-Id") == id, keep, "{id:?}: {response:?}");
-        assert_eq!(world.backend.last().head.only("X-Request-Id"), response.only("X-Request-Id"), "the upstream is told the same id");
+        assert_eq!(
+            world.backend.last().head.only("X-Request-Id"),
+            response.only("X-Request-Id"),
+            "the upstream is told the same id"
+        );
     }
     let [first, second] = [(); 2].map(|()| client.get("/ping", &[]).only("X-Request-Id").to_owned());
     assert_ne!(first, second);
@@ -241,7 +255,8 @@ fn many_connections_at_once_are_decorated_too() {
             scope.spawn(|| {
                 let mut client = world.gateway.connect();
                 for _ in 0..25 {
-                    let responses: [Response; 2] = [client.get_as(&world.token, "/prod/api/incidents"), client.get("/prod/api/incidents", &[])];
+                    let responses: [Response; 2] =
+                        [client.get_as(&world.token, "/prod/api/incidents"), client.get("/prod/api/incidents", &[])];
                     assert_eq!(responses.each_ref().map(|response| response.status), [200, 401]);
                     responses.iter().for_each(|response| assert_decorated("in parallel", response));
                 }

@@ -49,7 +49,12 @@ fn policy(response: &Response) -> String {
 }
 
 fn import(client: &mut Client, token: &str) -> Response {
-    client.exchange("POST", BULK, &[("Authorization", &format!("Bearer {token}")), ("Content-Type", "application/json")], b"{\"records\":[]}")
+    client.exchange(
+        "POST",
+        BULK,
+        &[("Authorization", &format!("Bearer {token}")), ("Content-Type", "application/json")],
+        b"{\"records\":[]}",
+    )
 }
 
 /// At least the burst, at most what came back meanwhile on top of it.

@@ -12,7 +12,8 @@ struct World {
 fn world(api: &str) -> World {
     let backend = Backend::start();
     let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer).with(&format!("[api]\n{api}")).route("path = \"/open\"\nauth = \"none\"").start();
+    let gateway =
+        Setup::new(backend.address(), &issuer).with(&format!("[api]\n{api}")).route("path = \"/open\"\nauth = \"none\"").start();
     World { gateway, backend, token: issuer.user("ada") }
 }
 
@@ -90,7 +91,17 @@ fn a_path_is_forwarded_as_it_was_judged() {
 #[test]
 fn lookalikes_of_a_route_are_404_even_with_a_token() {
     let world = world("");
-    for rest in ["incidents/", "Incidents", "INCIDENTS", "incidents;x", "incidents;x=1", "%49ncidents", "incidents/bulk/", "open/", "OPEN"] {
+    for rest in [
+        "incidents/",
+        "Incidents",
+        "INCIDENTS",
+        "incidents;x",
+        "incidents;x=1",
+        "%49ncidents",
+        "incidents/bulk/",
+        "open/",
+        "OPEN",
+    ] {
         world.check(&format!("/prod/api/{rest}"), 404, None);
         let anonymous = world.gateway.connect().get(&format!("/prod/api/{rest}"), &[]);
         assert_eq!(anonymous.status, 401, "{rest}: whether it exists is for those who have authenticated");
@@ -100,7 +111,18 @@ fn lookalikes_of_a_route_are_404_even_with_a_token() {
 #[test]
 fn outside_the_base_paths_there_is_nothing() {
     let world = world("");
-    for target in ["/", "/prod", "/prod/", "/prod/apix", "/prod/apix/incidents", "/PROD/api/incidents", "/api/v1/incidents", "/incidents", "/metrics", "/readyz"] {
+    for target in [
+        "/",
+        "/prod",
+        "/prod/",
+        "/prod/apix",
+        "/prod/apix/incidents",
+        "/PROD/api/incidents",
+        "/api/v1/incidents",
+        "/incidents",
+        "/metrics",
+        "/readyz",
+    ] {
         world.check(target, 404, None);
         assert_eq!(world.gateway.connect().get(target, &[]).status, 404, "{target}, without a token");
     }
@@ -147,7 +169,8 @@ fn a_preflight_is_told_the_routes_methods() {
         .with("[cors]\nallowed_origins = [\"https://**.stackflow-tech.com\"]\nallow_credentials = true\nmax_age = \"10m\"")
         .start();
     let ask = |target: &str, origin: &str| {
-        let headers = [("Origin", origin), ("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "authorization")];
+        let headers =
+            [("Origin", origin), ("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "authorization")];
         gateway.connect().exchange("OPTIONS", target, &headers, b"")
     };
     let origin = "https://a.b.stackflow-tech.com";
@@ -168,7 +191,14 @@ fn a_preflight_is_told_the_routes_methods() {
         assert_eq!(response.only("Access-Control-Max-Age"), "600");
         assert!(response.list("Access-Control-Allow-Headers").iter().any(|header| header.eq_ignore_ascii_case("authorization")));
     }
-    for foreign in ["https://stackflow-tech.com", "http://a.stackflow-tech.com", "https://a.stackflow-tech.com:8443", "https://A.stackflow-tech.com", "https://astackflow-tech.com", "null"] {
+    for foreign in [
+        "https://stackflow-tech.com",
+        "http://a.stackflow-tech.com",
+        "https://a.stackflow-tech.com:8443",
+        "https://A.stackflow-tech.com",
+        "https://astackflow-tech.com",
+        "null",
+    ] {
         let response = ask("/prod/api/incidents", foreign);
         assert_eq!((response.status, response.header("Access-Control-Allow-Origin")), (403, None), "{foreign}");
     }

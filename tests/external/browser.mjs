@@ -1,8 +1,8 @@
 // What a web page sees of the gateway's answers: one headless Chromium, a page of each origin, `fetch` from inside it.
 //
-// Usage: node browser.mjs '{"pages":{"NAME":"http://…"},"calls":[{"page":"NAME","url":"…","init":{…},"times":1}]}'
-// Prints one JSON array: per call `{status, headers, body}` of the last of its `times` requests, or `{error}` where the
-// browser kept the answer from the page.
+// Usage: node browser.mjs '{"pages":{"NAME":"http://…"},"calls":[{"page":"NAME","url":"…","init":{…},"until":429}]}'
+// Prints one JSON array: per call `{status, headers, body}` (with `until`: of the first answer with that status, or of the
+// last of many), or `{error}` where the browser kept the answer from the page.
 import { chromium } from 'playwright-core';
 
 const { pages, calls } = JSON.parse(process.argv[2]);
@@ -23,17 +23,17 @@ const browser = await chromium.launch({
 });
 
 // Runs inside the page: only what CORS exposes can be read here.
-async function fetchInPage({ url, init, times }) {
-  let seen;
-  for (let turn = 0; turn < times; turn += 1) {
+async function fetchInPage({ url, init, until }) {
+  for (let turn = 1; ; turn += 1) {
     try {
       const response = await fetch(url, init);
-      seen = { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() };
+      if (until === undefined || until === response.status || turn === 200) {
+        return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() };
+      }
     } catch (error) {
-      seen = { error: String(error) };
+      return { error: String(error) };
     }
   }
-  return seen;
 }
 
 try {
@@ -43,8 +43,8 @@ try {
     await opened[name].goto(url);
   }
   const results = [];
-  for (const { page, url, init = {}, times = 1 } of calls) {
-    results.push(await opened[page].evaluate(fetchInPage, { url, init, times }));
+  for (const { page, ...call } of calls) {
+    results.push(await opened[page].evaluate(fetchInPage, call));
   }
   console.log(JSON.stringify(results));
 } finally {

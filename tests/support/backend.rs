@@ -238,7 +238,10 @@ impl Call {
             (204, _) => self.send(b"HTTP/1.1 204 No Content\r\n\r\n"),
             (304, _) => self.send(b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"),
             (status, "HEAD") => {
-                self.send(format!("HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n").as_bytes());
+                self.send(
+                    format!("HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n")
+                        .as_bytes(),
+                );
             }
             (status, _) => self.answer(status, "Content-Type: application/json\r\n", "{\"ok\":true}"),
         }

@@ -82,7 +82,8 @@ impl Client {
     /// The next response head alone, informational ones too.
     pub fn read_head(&mut self) -> Response {
         let line = self.read_line();
-        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("a status line: {line:?}"));
+        let status =
+            line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("a status line: {line:?}"));
         let mut headers = Vec::new();
         loop {
             let line = self.read_line();
@@ -97,7 +98,8 @@ impl Client {
     /// One chunk of a chunked body; empty at its end.
     pub fn read_chunk(&mut self) -> Vec<u8> {
         let line = self.read_line();
-        let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16).unwrap_or_else(|_| panic!("a chunk size: {line:?}"));
+        let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16)
+            .unwrap_or_else(|_| panic!("a chunk size: {line:?}"));
         let mut chunk = vec![0; size];
         self.stream.read_exact(&mut chunk).unwrap();
         assert_eq!(self.read_line(), "", "the end of a chunk");

@@ -39,7 +39,8 @@ pub fn assert_shared_with(name: &str, origin: Option<&str>, response: &Response)
     assert_eq!(response.header("Access-Control-Allow-Origin"), origin, "{name}");
     let exposed = response.list("Access-Control-Expose-Headers");
     if origin.is_none() {
-        let left: Vec<_> = response.headers.iter().filter(|(header, _)| header.to_ascii_lowercase().starts_with("access-control-")).collect();
+        let left: Vec<_> =
+            response.headers.iter().filter(|(header, _)| header.to_ascii_lowercase().starts_with("access-control-")).collect();
         assert!(left.is_empty(), "{name}: {left:?}");
     } else if response.header("Access-Control-Allow-Methods").is_none() {
         // A preflight's answer is read by the browser alone: it needs to expose nothing.

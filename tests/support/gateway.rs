@@ -3,7 +3,7 @@ use super::{Client, DEADLINE, Lines, Response, Tool};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
@@ -23,7 +23,7 @@ pub struct Gateway {
     /// Access log and other entries.
     pub stdout: Lines,
     pub stderr: Lines,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// A fresh directory, removed with its owner.
@@ -60,8 +60,10 @@ impl Gateway {
         Self::command(directory.path()).args(arguments).output().unwrap()
     }
 
+    /// The binary, in this directory: the one cargo has just built, or the one that `STACKFLOW_GATEWAY` names.
     fn command(directory: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stackflow-gateway"));
+        let binary = env::var_os("STACKFLOW_GATEWAY").unwrap_or_else(|| env!("CARGO_BIN_EXE_stackflow-gateway").into());
+        let mut command = Command::new(binary);
         command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -75,7 +77,7 @@ impl Gateway {
             let admin = lines.iter().find_map(|line| listening_address(line, "admin listening on "))?;
             (found.len() == listeners).then_some((found, admin))
         });
-        Self { process, started_in: start.elapsed(), listeners: addresses, admin, stdout, stderr, _directory: directory }
+        Self { process, started_in: start.elapsed(), listeners: addresses, admin, stdout, stderr, directory }
     }
 
     /// The first listener.
@@ -85,6 +87,11 @@ impl Gateway {
 
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A file beside the configuration.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A new connection to the first listener.

@@ -70,7 +70,12 @@ impl Lines {
                 return found;
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !state.ended, "{what} was not written; ended: {}; written:\n{}", state.ended, state.lines.join("\n"));
+            assert!(
+                !left.is_zero() && !state.ended,
+                "{what} was not written; ended: {}; written:\n{}",
+                state.ended,
+                state.lines.join("\n")
+            );
             state = self.0.changed.wait_timeout(state, left).unwrap().0;
         }
     }

@@ -17,7 +17,7 @@ mod setup;
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
 pub use client::{Client, Response, request};
 pub use decoration::{assert_decorated, assert_shared_with, epoch_seconds};
-pub use gateway::Gateway;
+pub use gateway::{Directory, Gateway};
 pub use issuer::{Issuer, JwksServer, KeyServing};
 pub use lines::Lines;
 pub use process::{Tool, run_tool};
