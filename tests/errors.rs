@@ -1,0 +1,300 @@
+//! The answers the gateway makes itself: their JSON, their headers, and what becomes of the connection.
+mod support;
+
+use serde_json::json;
+use support::{Backend, Client, Gateway, Issuer, NOBODY, Response, Setup};
+
+struct World {
+    gateway: Gateway,
+    _backend: Backend,
+    issuer: Issuer,
+}
+
+fn world() -> World {
+    let backend = Backend::scripted(|call| match call.head.target.as_str() {
+        "/api/v1/hang" => call.hang(),
+        _ => {
+            call.read_body();
+            call.answer(200, "", "{}");
+        }
+    });
+    let issuer = Issuer::new("https://pool.test/one");
+    let gateway = Setup::new(backend.address(), &issuer)
+        .with(&format!("[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[api]\nupstream = \"api\""))
+        .with("[bounds]\nbody = \"64B\"\nbody_timeout = \"1s\"")
+        .with("[limits]\nper_user = { rate = 1, burst = 50 }")
+        .route("path = \"/scoped\"\nscopes = [\"admin\", \"owner\"]")
+        .route("path = \"/dead\"\nupstream = \"dead\"")
+        .route("path = \"/hang\"\nresponse_timeout = \"300ms\"")
+        .route("path = \"/paged\"\nquery = { limit = { type = \"integer\", min = 1, max = 200 } }")
+        .start();
+    World { gateway, _backend: backend, issuer }
+}
+
+/// What a request must be answered with.
+struct Expected {
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+    /// Members besides those that every error has.
+    also: &'static [&'static str],
+}
+
+const fn expect(status: u16, code: &'static str, message: &'static str, also: &'static [&'static str]) -> Expected {
+    Expected { status, code, message, also }
+}
+
+fn check(name: &str, response: &Response, expected: &Expected) {
+    assert_eq!(response.status, expected.status, "{name}: {response:?} {}", response.text());
+    assert_eq!(response.only("Content-Type"), "application/json", "{name}");
+    let body = response.json();
+    assert_eq!(body["code"], expected.code, "{name}: {body}");
+    assert_eq!(body["message"], expected.message, "{name}: {body}");
+    assert_eq!(body["status"], expected.status, "{name}: {body}");
+    assert_eq!(body["request_id"], response.only("X-Request-Id"), "{name}: {body}");
+    assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{name}: {body}");
+    let known = ["message", "code", "status", "detail", "request_id"];
+    for member in body.as_object().expect("an object").keys() {
+        assert!(known.contains(&member.as_str()) || expected.also.contains(&member.as_str()), "{name}: {member} in {body}");
+    }
+    for member in expected.also {
+        assert!(!body[member].is_null(), "{name}: {member} in {body}");
+    }
+}
+
+#[test]
+fn each_refusal_has_the_status_code_and_message_of_the_contract() {
+    let world = world();
+    let token = world.issuer.user("ada");
+    let bearer = format!("Bearer {token}");
+    let expired = world.issuer.token(|claims| claims["exp"] = json!(1));
+    let (auth, json) = (("Authorization", bearer.as_str()), ("Content-Type", "application/json"));
+    let long = "a".repeat(9 * 1024);
+    let large = "[".repeat(65);
+    let expired = format!("Bearer {expired}");
+    let cases: [(&str, &str, &str, Vec<(&str, &str)>, &str, Expected); 18] = [
+        ("ambiguous path", "GET", "/prod/api/a/..;x/b", vec![auth], "", expect(400, "invalid_request", "Bad Request", &[])),
+        ("two tokens", "GET", "/prod/api/incidents", vec![auth, auth], "", expect(400, "invalid_request", "Bad Request", &[])),
+        (
+            "parameter",
+            "GET",
+            "/prod/api/paged?limit=0",
+            vec![auth],
+            "",
+            expect(400, "invalid_parameter", "Invalid request parameters", &["parameter"]),
+        ),
+        ("no token", "GET", "/prod/api/incidents", vec![], "", expect(401, "missing_token", "Unauthorized", &[])),
+        (
+            "another scheme",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", "Basic YTpi")],
+            "",
+            expect(401, "missing_token", "Unauthorized", &[]),
+        ),
+        (
+            "no token at all",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", "Bearer x")],
+            "",
+            expect(401, "invalid_token", "Unauthorized", &[]),
+        ),
+        (
+            "expired",
+            "GET",
+            "/prod/api/incidents",
+            vec![("Authorization", &expired)],
+            "",
+            expect(401, "invalid_token", "The incoming token has expired", &[]),
+        ),
+        ("scope", "GET", "/prod/api/scoped", vec![auth], "", expect(403, "insufficient_scope", "Forbidden", &[])),
+        (
+            "foreign preflight",
+            "OPTIONS",
+            "/prod/api/incidents",
+            vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")],
+            "",
+            expect(403, "origin_not_allowed", "Forbidden", &[]),
+        ),
+        ("outside", "GET", "/elsewhere", vec![auth], "", expect(404, "not_found", "Not Found", &[])),
+        ("method", "DELETE", "/prod/api/incidents", vec![auth], "", expect(405, "method_not_allowed", "Method Not Allowed", &[])),
+        (
+            "large body",
+            "POST",
+            "/prod/api/incidents",
+            vec![auth, json],
+            &large,
+            expect(413, "body_too_large", "Request Too Long", &[]),
+        ),
+        ("long target", "GET", &format!("/prod/api/{long}"), vec![auth], "", expect(414, "uri_too_long", "URI Too Long", &[])),
+        (
+            "not JSON",
+            "POST",
+            "/prod/api/incidents",
+            vec![auth, ("Content-Type", "text/xml")],
+            "<a/>",
+            expect(415, "unsupported_media_type", "Unsupported Media Type", &[]),
+        ),
+        (
+            "long headers",
+            "GET",
+            "/prod/api/incidents",
+            vec![auth, ("A", &long), ("B", &long), ("C", &long), ("D", &long)],
+            "",
+            expect(431, "headers_too_large", "Request Header Fields Too Large", &[]),
+        ),
+        (
+            "many headers",
+            "GET",
+            "/prod/api/incidents",
+            [vec![auth], vec![("A", "1"); 101]].concat(),
+            "",
+            expect(431, "headers_too_large", "Request Header Fields Too Large", &[]),
+        ),
+        ("dead upstream", "GET", "/prod/api/dead", vec![auth], "", expect(502, "bad_upstream", "Bad Gateway", &[])),
+        (
+            "hanging upstream",
+            "GET",
+            "/prod/api/hang",
+            vec![auth],
+            "",
+            expect(504, "upstream_timeout", "Endpoint request timed out", &[]),
+        ),
+    ];
+    for (name, method, target, headers, body, expected) in cases {
+        let response = world.gateway.connect().exchange(method, target, &headers, body.as_bytes());
+        check(name, &response, &expected);
+        // What a client learns must not include tokens, addresses of upstreams, or why exactly a token was refused.
+        for secret in [&token, NOBODY, "pool.test", "signature"] {
+            assert!(!response.text().contains(secret), "{name}: {} tells {secret}", response.text());
+        }
+    }
+}
+
+#[test]
+fn a_slow_body_is_408_and_the_end_of_the_connection() {
+    let world = world();
+    let mut client = world.gateway.connect();
+    let head = format!(
+        "Host: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 10",
+        world.issuer.user("ada")
+    );
+    client.send(format!("POST /prod/api/incidents HTTP/1.1\r\n{head}\r\n\r\n{{").as_bytes());
+    check("slow body", &client.read_response("POST"), &expect(408, "request_timeout", "Request Timeout", &[]));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_limited_request_says_which_policy_and_when_to_come_back() {
+    let world = world();
+    let token = world.issuer.user("ada");
+    let mut client = world.gateway.connect();
+    let refused = (0..200)
+        .map(|_| client.get_as(&token, "/prod/api/incidents"))
+        .find(|response| response.status != 200)
+        .expect("a refusal");
+    check("429", &refused, &expect(429, "rate_limited", "Too Many Requests", &["policy"]));
+    assert_eq!(refused.json()["policy"], "user");
+    assert_eq!(refused.json()["detail"], "per-user limit of 1 requests per second exceeded");
+    assert_eq!(refused.only("Retry-After"), "1");
+    assert_eq!(refused.only("Cache-Control"), "no-store");
+    assert_eq!(refused.number("X-RateLimit-Remaining"), 0);
+    // And the connection goes on, so that the next request costs no handshake.
+    assert_eq!(client.get("/ping", &[]).status, 200);
+}
+
+#[test]
+fn an_unauthorized_request_is_told_how_to_authenticate() {
+    let world = world();
+    let ada = format!("Bearer {}", world.issuer.user("ada"));
+    let cases: [(&str, Option<&str>, &str); 4] = [
+        ("/prod/api/incidents", None, "Bearer realm=\"stackflow\""),
+        ("/prod/api/incidents", Some("Basic YTpi"), "Bearer realm=\"stackflow\""),
+        ("/prod/api/incidents", Some("Bearer a.b.c"), "Bearer realm=\"stackflow\", error=\"invalid_token\""),
+        ("/prod/api/scoped", Some(&ada), "Bearer realm=\"stackflow\", error=\"insufficient_scope\", scope=\"admin owner\""),
+    ];
+    for (target, authorization, challenge) in cases {
+        let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", *value)).collect();
+        let response = world.gateway.connect().get(target, &headers);
+        assert_eq!(response.only("WWW-Authenticate"), challenge, "{authorization:?}");
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let world = world();
+    let token = format!("Bearer {}", world.issuer.user("ada"));
+    let cases = [
+        ("DELETE", "/prod/api/incidents", vec!["GET", "HEAD", "POST"]),
+        ("TRACE", "/prod/api/incidents", vec!["GET", "HEAD", "POST"]),
+        ("BREW", "/prod/api/incidents", vec!["GET", "HEAD", "POST"]),
+        ("POST", "/prod/api/incidents/INC1", vec!["GET", "HEAD", "PATCH"]),
+        ("GET", "/prod/api/incidents/bulk", vec!["POST"]),
+    ];
+    for (method, target, allowed) in cases {
+        let response = world.gateway.connect().exchange(method, target, &[("Authorization", &token)], b"");
+        assert_eq!(response.status, 405, "{method} {target}: {response:?}");
+        let mut listed = response.list("Allow");
+        listed.retain(|method| *method != "OPTIONS");
+        listed.sort_unstable();
+        assert_eq!(listed, allowed, "{method} {target}");
+    }
+}
+
+#[test]
+fn problem_json_is_for_those_who_ask_for_it() {
+    let world = world();
+    let problem = "application/problem+json";
+    let cases = [
+        (problem, problem),
+        ("application/problem+json, */*;q=0.1", problem),
+        ("text/html, application/problem+json;q=0.9", problem),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+    ];
+    for (accept, expected) in cases {
+        let response = world.gateway.connect().get("/prod/api/incidents", &[("Accept", accept)]);
+        assert_eq!(response.only("Content-Type"), expected, "Accept: {accept}");
+        assert_eq!(response.json()["code"], "missing_token");
+    }
+}
+
+#[test]
+fn a_refusal_keeps_the_connection() {
+    let world = world();
+    let bearer = format!("Bearer {}", world.issuer.user("ada"));
+    let (auth, text) = (("Authorization", bearer.as_str()), ("Content-Type", "text/plain"));
+    let mut client: Client = world.gateway.connect();
+    let cases: [(&str, &str, Vec<(&str, &str)>, u16); 8] = [
+        ("GET", "/prod/api/incidents", vec![], 401),
+        ("HEAD", "/prod/api/incidents", vec![], 401),
+        ("GET", "/prod/api/incidents", vec![("Authorization", "Bearer a.b.c")], 401),
+        ("GET", "/prod/api/scoped", vec![auth], 403),
+        ("GET", "/elsewhere", vec![], 404),
+        ("DELETE", "/prod/api/incidents", vec![auth], 405),
+        ("GET", "/prod/api/dead", vec![auth], 502),
+        (
+            "OPTIONS",
+            "/prod/api/incidents",
+            vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")],
+            403,
+        ),
+    ];
+    for (method, target, headers, status) in cases {
+        let response = client.exchange(method, target, &headers, b"");
+        assert_eq!(response.status, status, "{method} {target}: {response:?}");
+        assert!(
+            response.all("Connection").iter().all(|value| !value.eq_ignore_ascii_case("close")),
+            "{method} {target}: {response:?}"
+        );
+    }
+    // With a small body that has come, too: what follows it is the next request.
+    let refused = client.exchange("POST", "/prod/api/incidents", &[auth, text], b"hello");
+    assert_eq!(refused.status, 415);
+    if refused.header("Connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+        assert_eq!(client.get("/ping", &[]).status, 200);
+    }
+    assert_eq!(world.gateway.connect().get_as(&world.issuer.user("ada"), "/prod/api/incidents").status, 200);
+}

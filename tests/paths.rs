@@ -1,0 +1,206 @@
+//! One reading of every path: what several servers could read differently is refused, and no spelling escapes a route's rules.
+mod support;
+
+use support::{Backend, Client, Gateway, Issuer, Setup};
+
+struct World {
+    gateway: Gateway,
+    backend: Backend,
+    token: String,
+}
+
+fn world(api: &str) -> World {
+    let backend = Backend::start();
+    let issuer = Issuer::new("https://pool.test/one");
+    let gateway =
+        Setup::new(backend.address(), &issuer).with(&format!("[api]\n{api}")).route("path = \"/open\"\nauth = \"none\"").start();
+    World { gateway, backend, token: issuer.user("ada") }
+}
+
+impl World {
+    /// The status, and what reached the upstream for it.
+    fn ask(&self, client: &mut Client, target: &str) -> (u16, Option<String>) {
+        let before = self.backend.requests().len();
+        let status = client.get_as(&self.token, target).status;
+        (status, self.backend.requests().get(before).map(|seen| seen.head.target.clone()))
+    }
+
+    fn check(&self, target: &str, status: u16, forwarded: Option<&str>) {
+        let (seen_status, seen) = self.ask(&mut self.gateway.connect(), target);
+        assert_eq!((seen_status, seen.as_deref()), (status, forwarded), "{target}");
+    }
+}
+
+#[test]
+fn what_servers_read_differently_is_400() {
+    let world = world("");
+    for rest in [
+        "..",
+        ".",
+        "a/..",
+        "a/../incidents",
+        "a/./incidents",
+        "%2e%2e/incidents",
+        "%2E./incidents",
+        ".%2e/incidents",
+        "a/..;x=1/incidents",
+        "a/.;/incidents",
+        "a/%2e%2e;x/b",
+        "a%2fb",
+        "a%2Fb",
+        "a\\b",
+        "a%5cb",
+        "a%00b",
+        "a%0ab",
+        "a//b",
+        "/incidents",
+        "incidents//",
+        "a%",
+        "a%2",
+        "a%zz",
+        "a%u002e",
+        "a%ff",
+        "a%c0%ae",
+        "a%c3",
+    ] {
+        world.check(&format!("/prod/api/{rest}"), 400, None);
+    }
+}
+
+#[test]
+fn a_path_is_forwarded_as_it_was_judged() {
+    let world = world("");
+    for (rest, forwarded) in [
+        ("incidents", "/api/v1/incidents"),
+        ("%69ncidents", "/api/v1/incidents"),
+        ("v1/incidents", "/api/v1/incidents"),
+        ("incidents/INC%200001", "/api/v1/incidents/INC%200001"),
+        ("incidents/%41%2d%7e", "/api/v1/incidents/A-~"),
+        ("incidents/caf%C3%A9", "/api/v1/incidents/caf%C3%A9"),
+        ("incidents/a;b", "/api/v1/incidents/a;b"),
+        ("reports/2026/11", "/api/v1/reports/2026/11"),
+        ("reports/..a", "/api/v1/reports/..a"),
+        ("incidents?limit=1&cursor=a%2Fb", "/api/v1/incidents?limit=1&cursor=a%2Fb"),
+        ("incidents?q=/../%2e%2e//&&=", "/api/v1/incidents?q=/../%2e%2e//&&="),
+        ("incidents?", "/api/v1/incidents?"),
+    ] {
+        world.check(&format!("/prod/api/{rest}"), 200, Some(forwarded));
+    }
+}
+
+#[test]
+fn lookalikes_of_a_route_are_404_even_with_a_token() {
+    let world = world("");
+    for rest in [
+        "incidents/",
+        "Incidents",
+        "INCIDENTS",
+        "incidents;x",
+        "incidents;x=1",
+        "%49ncidents",
+        "incidents/bulk/",
+        "open/",
+        "OPEN",
+    ] {
+        world.check(&format!("/prod/api/{rest}"), 404, None);
+        let anonymous = world.gateway.connect().get(&format!("/prod/api/{rest}"), &[]);
+        assert_eq!(anonymous.status, 401, "{rest}: whether it exists is for those who have authenticated");
+    }
+}
+
+#[test]
+fn outside_the_base_paths_there_is_nothing() {
+    let world = world("");
+    for target in [
+        "/",
+        "/prod",
+        "/prod/",
+        "/prod/apix",
+        "/prod/apix/incidents",
+        "/PROD/api/incidents",
+        "/api/v1/incidents",
+        "/incidents",
+        "/metrics",
+        "/readyz",
+    ] {
+        world.check(target, 404, None);
+        assert_eq!(world.gateway.connect().get(target, &[]).status, 404, "{target}, without a token");
+    }
+}
+
+#[test]
+fn unknown_paths_are_forwarded_once_authenticated() {
+    let world = world("");
+    world.check("/prod/api/anything/else", 200, Some("/api/v1/anything/else"));
+    assert_eq!(world.gateway.connect().get("/prod/api/anything/else", &[]).status, 401);
+}
+
+#[test]
+fn unknown_paths_can_be_404_once_authenticated() {
+    let world = world("unknown_paths = \"reject\"");
+    world.check("/prod/api/anything/else", 404, None);
+    world.check("/prod/api/incidents", 200, Some("/api/v1/incidents"));
+    assert_eq!(world.gateway.connect().get("/prod/api/anything/else", &[]).status, 401);
+}
+
+#[test]
+fn the_most_specific_route_wins_before_the_method() {
+    let world = world("");
+    world.check("/prod/api/incidents/bulk", 405, None);
+    world.check("/prod/api/incidents/bulky", 200, Some("/api/v1/incidents/bulky"));
+    assert_eq!(world.gateway.connect().get("/prod/api/open", &[]).status, 200);
+}
+
+#[test]
+fn base_paths_and_what_replaces_them_are_configured() {
+    let root = world("base_paths = [\"/\"]\nupstream_base_path = \"/v2\"\nping_path = \"/alive\"");
+    root.check("/incidents?x=1", 200, Some("/v2/incidents?x=1"));
+    root.check("/alive", 200, None);
+    let plain = world("base_paths = [\"/one\", \"/one/two\"]\nupstream_base_path = \"/\"");
+    plain.check("/one/incidents", 200, Some("/incidents"));
+    plain.check("/one/two/incidents", 200, Some("/incidents"));
+    plain.check("/two/incidents", 404, None);
+}
+
+#[test]
+fn a_preflight_is_told_the_routes_methods() {
+    let world = world("");
+    let gateway = Setup::new(world.backend.address(), &Issuer::new("https://pool.test/one"))
+        .with("[cors]\nallowed_origins = [\"https://**.stackflow-tech.com\"]\nallow_credentials = true\nmax_age = \"10m\"")
+        .start();
+    let ask = |target: &str, origin: &str| {
+        let headers =
+            [("Origin", origin), ("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "authorization")];
+        gateway.connect().exchange("OPTIONS", target, &headers, b"")
+    };
+    let origin = "https://a.b.stackflow-tech.com";
+    for (rest, methods) in [
+        ("incidents", vec!["GET", "HEAD", "POST"]),
+        ("incidents/INC1", vec!["GET", "HEAD", "PATCH"]),
+        ("incidents/bulk", vec!["POST"]),
+        ("nowhere", vec!["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]),
+    ] {
+        let response = ask(&format!("/prod/api/{rest}"), origin);
+        let mut listed = response.list("Access-Control-Allow-Methods");
+        listed.retain(|method| *method != "OPTIONS");
+        listed.sort_unstable();
+        let without_head: Vec<&str> = methods.iter().copied().filter(|method| *method != "HEAD").collect();
+        assert!(response.status == 204 && (listed == methods || listed == without_head), "{rest}: {response:?}");
+        assert_eq!(response.only("Access-Control-Allow-Origin"), origin);
+        assert_eq!(response.only("Access-Control-Allow-Credentials"), "true");
+        assert_eq!(response.only("Access-Control-Max-Age"), "600");
+        assert!(response.list("Access-Control-Allow-Headers").iter().any(|header| header.eq_ignore_ascii_case("authorization")));
+    }
+    for foreign in [
+        "https://stackflow-tech.com",
+        "http://a.stackflow-tech.com",
+        "https://a.stackflow-tech.com:8443",
+        "https://A.stackflow-tech.com",
+        "https://astackflow-tech.com",
+        "null",
+    ] {
+        let response = ask("/prod/api/incidents", foreign);
+        assert_eq!((response.status, response.header("Access-Control-Allow-Origin")), (403, None), "{foreign}");
+    }
+    assert!(world.backend.requests().is_empty(), "no preflight reaches the upstream");
+}

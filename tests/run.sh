@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what the tests need, by name, and runs them.
+#
+#   tests/run.sh              everything, as CI does: setup, lint, test, release
+#   tests/run.sh setup        only installs: Debian packages, npm packages
+#   tests/run.sh lint         formatting, clippy, documentation
+#   tests/run.sh test         unit tests, integration tests, documentation tests
+#   tests/run.sh release      the demo, from the release build
+#   tests/run.sh NAME         tests/NAME.rs alone, after setup
+#
+# Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node; asks for sudo only when it is not root and
+# something is missing. All ports are chosen by the system and everything started is stopped again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Tools of ours, where no package should be installed for them.
+TOOLS=$PWD/target/tools
+export PATH=$TOOLS:$PATH
+
+say() { printf '\n== %s\n' "$*"; }
+
+as_root() {
+    if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# What is missing, by the command it brings.
+missing_packages() {
+    local command
+    for command in curl jq openssl chromium; do
+        command -v "$command" >/dev/null || echo "$command"
+    done
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
+}
+
+# promtool comes with Prometheus, whose package starts a server: only the tool is taken out of it.
+install_promtool() {
+    local work
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    (cd "$work" && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb unpacked)
+    install -D "$work/unpacked/usr/bin/promtool" "$TOOLS/promtool"
+    rm -rf "$work"
+}
+
+setup() {
+    say "setup: packages"
+    local packages promtool=present
+    mapfile -t packages < <(missing_packages)
+    command -v promtool >/dev/null || promtool=missing
+    if [[ ${#packages[@]} -gt 0 || $promtool == missing ]]; then
+        as_root apt-get update -qq
+    fi
+    if [[ ${#packages[@]} -gt 0 ]]; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}"
+    fi
+    [[ $promtool == present ]] || install_promtool
+    # Run again only when the lock file has changed.
+    if ! cmp -s tests/package-lock.json tests/node_modules/.installed-lock; then
+        (cd tests && npm ci --ignore-scripts && cp package-lock.json node_modules/.installed-lock)
+    fi
+    local tool
+    for tool in curl jq openssl chromium promtool node; do
+        printf '%-10s %s\n' "$tool" "$(command -v "$tool")"
+    done
+}
+
+lint() {
+    say "lint: formatting"
+    cargo fmt --check
+    say "lint: clippy"
+    cargo clippy --all-targets --locked -- -D warnings
+    say "lint: documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+}
+
+tests() {
+    say "test: $*"
+    cargo test --locked "$@"
+}
+
+# The command that the README promises, in the build that it names: the same tests as for the debug build.
+release() {
+    say "release: build"
+    cargo build --release --locked
+    say "release: demo"
+    STACKFLOW_GATEWAY=$PWD/target/release/stackflow-gateway cargo test --locked --test demo
+}
+
+case ${1:-all} in
+    all)
+        setup
+        lint
+        tests
+        release
+        ;;
+    setup | lint | release) "$1" ;;
+    test) tests "${@:2}" ;;
+    *)
+        if [[ ! -f tests/$1.rs ]]; then
+            sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+            exit 2
+        fi
+        setup
+        tests --test "$1" "${@:2}"
+        ;;
+esac

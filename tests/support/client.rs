@@ -1,0 +1,183 @@
+//! A client that sends exactly the bytes it is given and shows exactly what came back (RFC 9112).
+use super::DEADLINE;
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+/// A request's bytes; `Host` and, where there is a body, `Content-Length` are added.
+pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: api.test\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    }
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+/// One connection.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+/// A response as it came.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects; reads fail at the deadline instead of hanging the test.
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends these bytes.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Sends what the other side may no longer want: a connection closed meanwhile is no error.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.get_mut().write_all(bytes).is_ok()
+    }
+
+    /// One request and its response.
+    pub fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.send(&request(method, target, headers, body));
+        self.read_response(method)
+    }
+
+    /// A GET without a body.
+    pub fn get(&mut self, target: &str, headers: &[(&str, &str)]) -> Response {
+        self.exchange("GET", target, headers, b"")
+    }
+
+    /// A GET with a bearer token.
+    pub fn get_as(&mut self, token: &str, target: &str) -> Response {
+        self.get(target, &[("Authorization", &format!("Bearer {token}"))])
+    }
+
+    /// The final response to a request of this method, with its body.
+    pub fn read_response(&mut self, method: &str) -> Response {
+        let mut response = self.read_head();
+        while response.status < 200 && response.status != 101 {
+            response = self.read_head();
+        }
+        let no_body = method == "HEAD" || matches!(response.status, 101 | 204 | 304);
+        if !no_body {
+            response.body = self.read_body(&response);
+        }
+        response
+    }
+
+    /// The next response head alone, informational ones too.
+    pub fn read_head(&mut self) -> Response {
+        let line = self.read_line();
+        let status =
+            line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("a status line: {line:?}"));
+        let mut headers = Vec::new();
+        loop {
+            let line = self.read_line();
+            if line.is_empty() {
+                return Response { status, headers, body: Vec::new() };
+            }
+            let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("a header line: {line:?}"));
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+    }
+
+    /// One chunk of a chunked body; empty at its end.
+    pub fn read_chunk(&mut self) -> Vec<u8> {
+        let line = self.read_line();
+        let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16)
+            .unwrap_or_else(|_| panic!("a chunk size: {line:?}"));
+        let mut chunk = vec![0; size];
+        self.stream.read_exact(&mut chunk).unwrap();
+        assert_eq!(self.read_line(), "", "the end of a chunk");
+        chunk
+    }
+
+    /// Whether the other side has closed the connection and sent nothing before that.
+    pub fn is_closed(&mut self) -> bool {
+        let mut byte = [0];
+        matches!(self.stream.read(&mut byte), Ok(0)) || self.stream.get_ref().take_error().is_ok_and(|error| error.is_some())
+    }
+
+    fn read_body(&mut self, response: &Response) -> Vec<u8> {
+        let mut body = Vec::new();
+        if response.all("transfer-encoding").iter().any(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            loop {
+                let chunk = self.read_chunk();
+                if chunk.is_empty() {
+                    return body;
+                }
+                body.extend(chunk);
+            }
+        }
+        match response.header("content-length") {
+            Some(length) => {
+                body.resize(length.parse().unwrap_or_else(|_| panic!("a length: {length:?}")), 0);
+                self.stream.read_exact(&mut body).unwrap();
+            }
+            None => {
+                self.stream.read_to_end(&mut body).unwrap();
+            }
+        }
+        body
+    }
+
+    fn read_line(&mut self) -> String {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line).unwrap_or_else(|error| panic!("reading a line: {error}"));
+        let text = String::from_utf8(line).expect("lines of a head are text");
+        text.strip_suffix("\r\n").unwrap_or_else(|| panic!("a whole line, not {text:?}: the connection was closed")).to_owned()
+    }
+}
+
+impl Response {
+    /// A header that is there at most once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let values = self.all(name);
+        assert!(values.len() < 2, "{name} must not be repeated: {values:?} in {self:?}");
+        values.first().copied()
+    }
+
+    /// A header that is there exactly once.
+    pub fn only(&self, name: &str) -> &str {
+        self.header(name).unwrap_or_else(|| panic!("{name} is missing in {self:?}"))
+    }
+
+    /// A header that is there exactly once and is a whole number.
+    pub fn number(&self, name: &str) -> u64 {
+        self.only(name).parse().unwrap_or_else(|_| panic!("{name} is a number in {self:?}"))
+    }
+
+    /// Every value of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The members of a list header, all its lines together.
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        self.all(name).iter().flat_map(|line| line.split(',')).map(str::trim).collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?} of {self:?}", self.text()))
+    }
+}

@@ -1,0 +1,221 @@
+//! The gateway's own binary, run as its users run it.
+use super::{Client, DEADLINE, Lines, Response, Tool};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running gateway; dropping it ends it.
+pub struct Gateway {
+    process: Tool,
+    /// From the start of the process to the last `listening on`.
+    pub started_in: Duration,
+    /// As it says itself, in the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    /// Access log and other entries.
+    pub stdout: Lines,
+    pub stderr: Lines,
+    directory: Directory,
+}
+
+/// A fresh directory, removed with its owner.
+pub struct Directory(PathBuf);
+
+impl Gateway {
+    /// Runs this configuration and waits until it is ready.
+    pub fn start(config: &str) -> Self {
+        let gateway = Self::start_with(config, &[]);
+        gateway.wait_ready();
+        gateway
+    }
+
+    /// Runs this configuration with these files beside it, and waits until it listens.
+    pub fn start_with(config: &str, files: &[(String, String)]) -> Self {
+        let directory = Directory::with(config, files);
+        let listeners = config.matches("[[listeners]]").count();
+        let mut command = Self::command(directory.path());
+        command.args(["run", "--config", "gateway.toml"]);
+        Self::spawn(&mut command, directory, listeners)
+    }
+
+    /// Runs `demo`.
+    pub fn demo() -> Self {
+        let directory = Directory::new();
+        let mut command = Self::command(directory.path());
+        command.args(["demo", "--address", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        Self::spawn(&mut command, directory, 1)
+    }
+
+    /// Runs the binary to its end.
+    pub fn output(arguments: &[&str], config: &str, files: &[(String, String)]) -> Output {
+        let directory = Directory::with(config, files);
+        Self::command(directory.path()).args(arguments).output().unwrap()
+    }
+
+    /// The binary, in this directory: the one cargo has just built, or the one that `STACKFLOW_GATEWAY` names.
+    fn command(directory: &Path) -> Command {
+        let binary = env::var_os("STACKFLOW_GATEWAY").unwrap_or_else(|| env!("CARGO_BIN_EXE_stackflow-gateway").into());
+        let mut command = Command::new(binary);
+        command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn spawn(command: &mut Command, directory: Directory, listeners: usize) -> Self {
+        let start = Instant::now();
+        let mut process = Tool::spawn(command);
+        let (stdout, stderr) = (process.stdout(), process.stderr());
+        let (addresses, admin) = stderr.wait_all("listening on …", DEADLINE, |lines| {
+            let found: Vec<SocketAddr> = lines.iter().filter_map(|line| listening_address(line, "listening on ")).collect();
+            let admin = lines.iter().find_map(|line| listening_address(line, "admin listening on "))?;
+            (found.len() == listeners).then_some((found, admin))
+        });
+        Self { process, started_in: start.elapsed(), listeners: addresses, admin, stdout, stderr, directory }
+    }
+
+    /// The first listener.
+    pub fn address(&self) -> SocketAddr {
+        self.listeners[0]
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A file beside the configuration.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A new connection to the first listener.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// GET on the admin listener.
+    pub fn admin_get(&self, path: &str) -> Response {
+        let mut client = Client::connect(self.admin);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.admin).as_bytes());
+        client.read_response("GET")
+    }
+
+    /// Waits until `/readyz` says 200. Readiness is a state that is asked for, so this asks.
+    pub fn wait_ready(&self) {
+        self.poll("readiness", || (self.admin_get("/readyz").status == 200).then_some(()));
+    }
+
+    /// The scrape.
+    pub fn metrics(&self) -> String {
+        let response = self.admin_get("/metrics");
+        assert_eq!(response.status, 200, "{response:?}");
+        response.text()
+    }
+
+    /// The sum of all series of this name that have these labels (and maybe others): `name` or `name{label="value"}`.
+    pub fn metric(&self, selector: &str) -> f64 {
+        let (name, labels) = parse_series(selector);
+        let wanted = |line: &&str| {
+            let (series, _) = line.rsplit_once(' ').unwrap_or((line, ""));
+            let (known, values) = parse_series(series);
+            known == name && labels.iter().all(|(label, value)| values.get(label) == Some(value))
+        };
+        let scrape = self.metrics();
+        let values = scrape.lines().filter(|line| !line.starts_with('#')).filter(wanted);
+        values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a series has this value: what a request leaves behind is counted after its last byte was sent.
+    pub fn wait_metric(&self, selector: &str, expected: f64) {
+        self.poll(&format!("{selector} {expected}"), || ((self.metric(selector) - expected).abs() < 0.5).then_some(()));
+    }
+
+    /// The access log entry of the request with this id.
+    pub fn access_log(&self, request_id: &str) -> Value {
+        self.stdout.wait(&format!("the access log entry of {request_id}"), DEADLINE, |line| {
+            let entry: Value = serde_json::from_str(line).ok()?;
+            (entry["request_id"] == request_id && entry["status"].is_number()).then_some(entry)
+        })
+    }
+
+    /// Everything it has written.
+    pub fn written(&self) -> String {
+        self.stdout.text() + "\n" + &self.stderr.text()
+    }
+
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        self.process.wait_within(deadline)
+    }
+
+    /// SIGTERM; how it ended.
+    pub fn stop_gracefully(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait(DEADLINE)
+    }
+
+    /// Asks again every few milliseconds until there is an answer.
+    pub fn poll<T>(&self, what: &str, ask: impl Fn() -> Option<T>) -> T {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            assert!(Instant::now() < end, "{what} did not come; it wrote:\n{}", self.written());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn listening_address(line: &str, words: &str) -> Option<SocketAddr> {
+    let url = line.strip_prefix(words)?;
+    url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?.trim_end_matches('/').parse().ok()
+}
+
+/// `name{a="b"}` in its parts; values in these tests hold neither commas nor escapes.
+fn parse_series(series: &str) -> (&str, BTreeMap<&str, &str>) {
+    let Some((name, rest)) = series.split_once('{') else { return (series, BTreeMap::new()) };
+    let labels = rest.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
+    (name, labels.map(|(label, value)| (label, value.trim_matches('"'))).collect())
+}
+
+impl Directory {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What a killed run left behind under the same process id.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(config: &str, files: &[(String, String)]) -> Self {
+        let directory = Self::new();
+        fs::write(directory.path().join("gateway.toml"), config).unwrap();
+        for (name, content) in files {
+            fs::write(directory.path().join(name), content).unwrap();
+        }
+        directory
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,29 @@
+//! Shared set-up of the integration tests: the real binary, real sockets, real tokens.
+//!
+//! Every address is chosen by the system, every wait ends at an event or at `DEADLINE`, and every process started here is ended by
+//! its own id. Nothing here skips: a tool that is missing is a failed test.
+#![allow(dead_code, unused_imports, reason = "each test binary includes this module and uses its own part of it")]
+#![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "tests: a panic is how they fail")]
+
+mod backend;
+mod client;
+mod decoration;
+mod gateway;
+mod issuer;
+mod lines;
+mod process;
+mod setup;
+
+pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
+pub use client::{Client, Response, request};
+pub use decoration::{assert_decorated, assert_shared_with, epoch_seconds};
+pub use gateway::{Directory, Gateway};
+pub use issuer::{Issuer, JwksServer, KeyServing};
+pub use lines::Lines;
+pub use process::{Tool, run_tool};
+pub use setup::Setup;
+
+use std::time::Duration;
+
+/// The longest any test waits for something that must happen: generous, since only a failing test ever waits this long.
+pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,106 @@
+//! A configuration and the files beside it: what a test says nothing about is a working StackFlow installation.
+use super::{Gateway, Issuer};
+use std::net::SocketAddr;
+
+/// The parts of a configuration that tests vary.
+pub struct Setup {
+    listeners: String,
+    issuers: String,
+    upstreams: String,
+    routes: String,
+    rest: String,
+    files: Vec<(String, String)>,
+}
+
+const PLAIN_LISTENER: &str = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+
+/// A few routes of the API; everything else is an unknown path, forwarded.
+const ROUTES: &str = r#"
+[[routes]]
+path = "/incidents"
+methods = ["GET", "POST"]
+
+[[routes]]
+path = "/incidents/{id}"
+methods = ["GET", "PATCH"]
+
+[[routes]]
+path = "/incidents/bulk"
+methods = ["POST"]
+limit = "exempt"
+"#;
+
+impl Setup {
+    /// One plain listener, `issuer` by key set file, and `upstream` as the only upstream.
+    pub fn new(upstream: SocketAddr, issuer: &Issuer) -> Self {
+        Self::bare(&upstream.to_string())
+            .issuer(&format!("issuer = \"{}\"\njwks_file = \"jwks.json\"\nclient_ids = [\"{}\"]", issuer.name, issuer.client_id))
+            .file("jwks.json", &issuer.jwks_json())
+    }
+
+    /// The same without an issuer.
+    pub fn bare(upstream: &str) -> Self {
+        Self {
+            listeners: PLAIN_LISTENER.to_owned(),
+            issuers: String::new(),
+            upstreams: format!("[upstreams.api]\nservers = [\"http://{upstream}\"]\n"),
+            routes: ROUTES.to_owned(),
+            rest: String::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Adds an `[[auth.issuers]]` table with these lines.
+    pub fn issuer(mut self, lines: &str) -> Self {
+        self.issuers += &format!("[[auth.issuers]]\n{lines}\n");
+        self
+    }
+
+    /// More lines in `[upstreams.api]`.
+    pub fn upstream(mut self, lines: &str) -> Self {
+        self.upstreams += &format!("{lines}\n");
+        self
+    }
+
+    /// Instead of the one plain listener.
+    pub fn listeners(mut self, tables: &str) -> Self {
+        tables.clone_into(&mut self.listeners);
+        self
+    }
+
+    /// Another route.
+    pub fn route(mut self, lines: &str) -> Self {
+        self.routes += &format!("[[routes]]\n{lines}\n");
+        self
+    }
+
+    /// Any other tables.
+    pub fn with(mut self, tables: &str) -> Self {
+        self.rest += &format!("{tables}\n");
+        self
+    }
+
+    /// A file beside the configuration.
+    pub fn file(mut self, name: &str, content: &str) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
+        self
+    }
+
+    /// The configuration as TOML.
+    pub fn toml(&self) -> String {
+        let admin = "[admin]\naddress = \"127.0.0.1:0\"\n";
+        [admin, &self.rest, &self.listeners, &self.issuers, &self.upstreams, &self.routes].join("\n")
+    }
+
+    /// Starts a gateway and waits until it is ready.
+    pub fn start(self) -> Gateway {
+        let gateway = self.start_unready();
+        gateway.wait_ready();
+        gateway
+    }
+
+    /// Starts a gateway and waits until it listens.
+    pub fn start_unready(self) -> Gateway {
+        Gateway::start_with(&self.toml(), &self.files)
+    }
+}
