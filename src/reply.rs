@@ -8,6 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
 
 /// Why the gateway answers a request itself instead of forwarding it.
 #[derive(Clone, Debug)]
@@ -101,6 +102,25 @@ pub struct Reply {
     pub body: Bytes,
     /// The connection is not to be used again.
     pub close: bool,
+}
+
+/// The members of an error's body, in the order in which people read them.
+#[derive(Serialize)]
+struct Body<'a> {
+    /// RFC 9457, section 3.1.1, where the client asked for its form: `about:blank` says that the status tells all there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
+    message: &'static str,
+    code: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    request_id: &'a str,
 }
 
 /// One row of the table: status, code, message.
@@ -218,28 +238,32 @@ impl Rejection {
     pub fn reply(&self, accept: &HeaderMap, request_id: &HeaderValue) -> Reply {
         let (status, code, message) = self.row();
         let problem = wants_problem(accept);
-        let mut body = serde_json::Map::new();
-        if problem {
-            // RFC 9457, section 3.1; `about:blank` says that the status tells all there is to tell.
-            body.insert("type".into(), "about:blank".into());
-            body.insert("title".into(), message.into());
-        }
-        body.insert("message".into(), message.into());
-        body.insert("code".into(), code.into());
-        body.insert("status".into(), status.as_u16().into());
-        body.insert("detail".into(), self.detail().into());
-        match self {
-            Self::RateLimited(refusal) => drop(body.insert("policy".into(), refusal.policy.label().into())),
-            Self::InvalidParameter { parameter, .. } => drop(body.insert("parameter".into(), parameter.clone().into())),
-            _ => {}
-        }
-        body.insert("request_id".into(), request_id.to_str().unwrap_or_default().into());
-        let body = Bytes::from(serde_json::Value::Object(body).to_string());
+        let body = Body {
+            r#type: problem.then_some("about:blank"),
+            title: problem.then_some(message),
+            message,
+            code,
+            status: status.as_u16(),
+            detail: self.detail(),
+            policy: self.policy().map(Policy::label),
+            parameter: self.parameter(),
+            request_id: request_id.to_str().unwrap_or_default(),
+        };
+        // Numbers and strings always serialise; an empty body would still be a defined answer.
+        let body = Bytes::from(serde_json::to_vec(&body).unwrap_or_default());
         let media_type = if problem { "application/problem+json" } else { "application/json" };
         let mut headers = self.own_headers();
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
         headers.push((header::CONTENT_LENGTH, HeaderValue::from(body.len())));
         Reply { status, headers, body, close: self.closes() }
+    }
+
+    /// The query parameter at fault.
+    fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::InvalidParameter { parameter, .. } => Some(parameter),
+            _ => None,
+        }
     }
 
     /// Where the framing of what follows is in doubt, or the client is too slow to be kept.

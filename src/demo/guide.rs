@@ -39,7 +39,7 @@ curl -sS -i -X OPTIONS -H 'Origin: https://app.stackflow-tech.com' -H 'Access-Co
 # An answer as server-sent events: they pass one by one, about ten in a second.
 curl -sS -N -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -H 'Accept: text/event-stream' -d '{"query":"How do I connect to the VPN?"}' "{BASE}/prod/api/v1/ai/query"
 
-# What the gateway counted, for Prometheus; {ADMIN}/ is the same for people.
+# What the gateway counted, for Prometheus; {ADMIN}/readyz tells whether it is ready.
 curl -sS "{ADMIN}/metrics"
 "#;
 

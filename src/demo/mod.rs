@@ -16,6 +16,8 @@ use std::{net::SocketAddr, path::Path, thread, time::Duration};
 const CONFIGURATION: &str = include_str!("demo.toml");
 /// `iss` of the demo's tokens.
 const ISSUER: &str = "https://gateway.demo.invalid";
+/// Longest token in bytes.
+const TOKEN_SIZE: usize = 8 * 1024;
 /// `aud` of the demo's tokens.
 const AUDIENCE: &str = "stackflow-api";
 
@@ -75,7 +77,7 @@ pub fn gateway(address: SocketAddr, admin: SocketAddr, api: SocketAddr, account:
         compile(Path::new("demo.toml"), &text).map_err(|problems| anyhow::anyhow!("{}", render_text(&problems)))?;
     // A file would have to name files for the key and the accounts; the demo leaves none, so the endpoint is put in here.
     let endpoint = token_endpoint(account)?;
-    gateway.auth.authenticator = Authenticator::new(vec![endpoint.as_issuer()], gateway.auth.authenticator.token_size());
+    gateway.auth.authenticator = Authenticator::new(vec![endpoint.as_issuer()], TOKEN_SIZE);
     gateway.auth.token_endpoint = Some(endpoint);
     Ok(gateway)
 }
@@ -83,7 +85,7 @@ pub fn gateway(address: SocketAddr, admin: SocketAddr, api: SocketAddr, account:
 fn token_endpoint(account: &Account) -> anyhow::Result<TokenEndpoint> {
     let (key, _) = SigningKey::generate(SigningAlgorithm::Rs256).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let scopes = vec!["stackflow/read".to_owned(), "stackflow/write".to_owned()];
-    let accounts = ServiceAccounts::single("demo", &account.client_id, &account.secret, scopes);
+    let accounts = ServiceAccounts::single(&account.client_id, &account.secret, scopes);
     let settings = TokenSettings {
         path: "/oauth2/token".to_owned(),
         jwks_path: "/.well-known/jwks.json".to_owned(),

@@ -394,10 +394,12 @@ impl RequestCounters {
     }
 }
 
-/// `auth_total`, by issuer (and `none`), then by result.
+/// `auth_total`, by issuer, then by result.
 #[derive(Debug)]
 struct AuthCounters {
     by_issuer: Vec<Vec<IntCounter>>,
+    /// Of tokens that name no configured issuer: issuer `none`.
+    nobodys: Vec<IntCounter>,
 }
 
 impl AuthCounters {
@@ -405,29 +407,24 @@ impl AuthCounters {
     const GOOD: [&'static str; 3] = ["cached", "verified", "no_keys"];
 
     fn new(family: IntCounterVec, issuers: &[&str]) -> Self {
-        let results = || Self::GOOD.into_iter().chain(InvalidReason::ALL.iter().map(|reason| reason.label()));
-        let by_issuer = issuers
-            .iter()
-            .copied()
-            .chain(["none"])
-            .map(|issuer| results().map(|result| family.with_label_values(&[issuer, result])).collect())
-            .collect();
-        Self { by_issuer }
+        let reasons = || InvalidReason::ALL.iter().map(|reason| reason.label());
+        let counters = |issuer: &str, results: &mut dyn Iterator<Item = &'static str>| {
+            results.map(|result| family.with_label_values(&[issuer, result])).collect()
+        };
+        let by_issuer = issuers.iter().map(|issuer| counters(issuer, &mut Self::GOOD.into_iter().chain(reasons()))).collect();
+        Self { by_issuer, nobodys: counters("none", &mut reasons()) }
     }
 
     fn count(&self, token: TokenSeen) {
-        let none = self.by_issuer.len() - 1;
-        let (issuer, result) = match token {
-            TokenSeen::No => return,
-            TokenSeen::Recalled(issuer) => (issuer.0, 0),
-            TokenSeen::Verified(issuer) => (issuer.0, 1),
-            TokenSeen::NoKeys(issuer) => (issuer.0, 2),
-            TokenSeen::Refused(issuer, reason) => {
-                let place = InvalidReason::ALL.iter().position(|known| *known == reason).unwrap_or(0);
-                (issuer.map_or(none, |issuer| issuer.0), Self::GOOD.len() + place)
-            }
-        };
-        self.by_issuer[issuer][result].inc();
+        let place = |reason| InvalidReason::ALL.iter().position(|known| *known == reason).unwrap_or(0);
+        match token {
+            TokenSeen::No => {}
+            TokenSeen::Recalled(issuer) => self.by_issuer[issuer.0][0].inc(),
+            TokenSeen::Verified(issuer) => self.by_issuer[issuer.0][1].inc(),
+            TokenSeen::NoKeys(issuer) => self.by_issuer[issuer.0][2].inc(),
+            TokenSeen::Refused(Some(issuer), reason) => self.by_issuer[issuer.0][Self::GOOD.len() + place(reason)].inc(),
+            TokenSeen::Refused(None, reason) => self.nobodys[place(reason)].inc(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! placeholder
+mod files;
 mod names;
+pub use files::write_private;
 pub use names::resolve_names;
 use crate::auth::{Authenticator, IssuerIndex};
 use crate::time::Now;
