@@ -1,1 +1,8 @@
-//! remote
+//! What can be slow, gone or broken. Here are deadlines, bounds and retries; what arrives is judged by the pure modules.
+mod download;
+mod jwks;
+
+pub use jwks::{Clock, FetchResult, KeyFetcher, KeyStatus, OnFetch};
+
+#[cfg(test)]
+mod test_server;
