@@ -7,23 +7,19 @@
 //! - A fetch takes at most `fetch_timeout` in all and reads at most `jwks_size` bytes a document. Cache headers of the key server are not read.
 //!
 //! Not here: which key verifies what (`auth`), and whether the gateway is ready (`admin`).
-use super::download::{DownloadError, Downloader};
+use super::key_document::{FetchError, KeyDocument};
 use crate::{
-    auth::{Authenticator, Issuer, IssuerIndex, KeyRing, KeySet, KeySetError, KeySource, LeftOut},
+    auth::{Authenticator, Issuer, IssuerIndex, KeyRing, KeySet, KeySource, LeftOut},
     time::Now,
 };
-use serde::Deserialize;
 use std::{
-    error::Error,
-    fmt, fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     sync::watch,
-    task::{JoinSet, spawn_blocking},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -69,13 +65,12 @@ impl fmt::Debug for KeyFetcher {
 impl KeyFetcher {
     /// Reads key files at once, so that their issuers are ready from the start; everything else waits for [`Self::run`].
     #[must_use]
-    pub fn new(authenticator: &Authenticator, clock: Clock, on_fetch: OnFetch) -> Self {
-        let watch =
-            |(index, issuer)| Arc::new(Watched::new(IssuerIndex(index), issuer, Arc::clone(&clock), Arc::clone(&on_fetch)));
+    pub fn new(authenticator: &Authenticator, clock: &Clock, on_fetch: &OnFetch) -> Self {
+        let watch = |(index, issuer)| Arc::new(Watched::new(IssuerIndex(index), issuer, Arc::clone(clock), Arc::clone(on_fetch)));
         let watched: Vec<Arc<Watched>> = authenticator.issuers().iter().enumerate().map(watch).collect();
         for issuer in &watched {
-            if let Source::File(path) = &issuer.source {
-                issuer.settle(read_file(path, issuer.limit).and_then(|text| parse(&text)));
+            if let Some(text) = issuer.source.read_at_once() {
+                issuer.settle(text);
             }
         }
         Self { watched }
@@ -123,11 +118,10 @@ struct Watched {
     index: IssuerIndex,
     name: String,
     keys: Arc<KeyRing>,
-    source: Source,
+    source: KeyDocument,
     refresh: Duration,
     cooldown: Duration,
     fetch_timeout: Duration,
-    limit: usize,
     clock: Clock,
     on_fetch: OnFetch,
     progress: Mutex<Progress>,
@@ -155,36 +149,21 @@ struct Progress {
     last_error: Option<String>,
 }
 
-enum Source {
-    Url(String, Downloader),
-    Discovery(String, Downloader),
-    File(PathBuf),
-    /// Known from the start.
-    Own,
-}
-
 impl Watched {
     fn new(index: IssuerIndex, issuer: &Issuer, clock: Clock, on_fetch: OnFetch) -> Self {
         let settings = &issuer.settings;
-        let downloader = || Downloader::new(settings.ca_file.as_deref(), settings.jwks_size);
-        let source = match &settings.keys {
-            KeySource::Url(url) => Source::Url(url.clone(), downloader()),
-            KeySource::Discovery(url) => Source::Discovery(url.clone(), downloader()),
-            KeySource::File(path) => Source::File(path.clone()),
-            KeySource::Own(_) => Source::Own,
-        };
         let ((demand, demanded), (ended, finished)) = (watch::channel(()), watch::channel(()));
         // Own keys have no task: its ends are dropped, so that nobody waits for them.
-        let ends = (!matches!(source, Source::Own)).then_some(TaskEnds { demand: demanded, finished: ended });
+        let own = matches!(settings.keys, KeySource::Own(_));
+        let ends = (!own).then_some(TaskEnds { demand: demanded, finished: ended });
         Self {
             index,
             name: settings.issuer.clone(),
             keys: Arc::clone(&issuer.keys),
-            source,
+            source: KeyDocument::new(settings),
             refresh: settings.refresh,
             cooldown: settings.refresh_cooldown,
             fetch_timeout: settings.fetch_timeout,
-            limit: settings.jwks_size,
             clock,
             on_fetch,
             progress: Mutex::default(),
@@ -217,7 +196,7 @@ impl Watched {
     /// The task: a fetch at once, then whenever it is time or asked for.
     async fn keep_fresh(self: Arc<Self>, mut ends: TaskEnds) {
         // A file was read when this was made.
-        if !matches!(self.source, Source::File(_)) {
+        if !self.source.is_file() {
             self.fetch(&mut ends).await;
         }
         loop {
@@ -244,35 +223,20 @@ impl Watched {
             // Whoever asked until now gets this fetch.
             ends.demand.mark_unchanged();
         }
-        let loaded = timeout(self.fetch_timeout, self.load()).await;
-        self.settle(loaded.unwrap_or(Err(FetchError::TooLate(self.fetch_timeout))));
+        let text = timeout(self.fetch_timeout, self.source.fetch()).await;
+        self.settle(text.unwrap_or(Err(FetchError::TooLate(self.fetch_timeout))));
         let mut progress = lock(&self.progress);
         progress.fetching = false;
         ends.finished.send_replace(());
     }
 
-    async fn load(&self) -> Result<(KeySet, Vec<LeftOut>), FetchError> {
-        let text = match &self.source {
-            Source::Url(url, downloader) => downloader.get(url).await?.to_vec(),
-            Source::Discovery(url, downloader) => {
-                let jwks_uri = jwks_uri(&downloader.get(url).await?, &self.name)?;
-                downloader.get(&jwks_uri).await?.to_vec()
-            }
-            Source::File(path) => {
-                let (path, limit) = (path.clone(), self.limit);
-                spawn_blocking(move || read_file(&path, limit)).await.map_err(|_| FetchError::Interrupted)??
-            }
-            Source::Own => return Err(FetchError::Interrupted),
-        };
-        parse(&text)
-    }
-
     /// Puts good keys in place, and writes down how it went.
-    fn settle(&self, loaded: Result<(KeySet, Vec<LeftOut>), FetchError>) {
-        let result = match loaded {
+    fn settle(&self, text: Result<Vec<u8>, FetchError>) {
+        let keys = text.and_then(|text| KeySet::parse(&text).map_err(FetchError::Keys));
+        let result = match keys {
             Ok((set, left_out)) => self.put_in_place(set, &left_out),
             Err(error) => {
-                let error = printable(&error);
+                let error = error.printable();
                 log::warn!(target: "keys", "issuer {}: keys could not be fetched: {error}", self.name);
                 let mut progress = lock(&self.progress);
                 progress.failures = progress.failures.saturating_add(1);
@@ -306,94 +270,6 @@ impl Watched {
 /// 1 s after the first failure, twice as long after each further one, at most the cooldown.
 fn retry_pause(failures: u32, cooldown: Duration) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(cooldown)
-}
-
-/// Why there are no new keys.
-#[derive(Debug)]
-enum FetchError {
-    Download(DownloadError),
-    File(io::Error),
-    TooLarge(usize),
-    TooLate(Duration),
-    Keys(KeySetError),
-    /// The discovery document; what is wrong with it.
-    Discovery(&'static str),
-    Interrupted,
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Download(error) => error.fmt(formatter),
-            Self::File(_) => formatter.write_str("the file cannot be read"),
-            Self::TooLarge(limit) => write!(formatter, "larger than {limit} bytes"),
-            Self::TooLate(deadline) => write!(formatter, "not complete within {deadline:?}"),
-            Self::Keys(error) => error.fmt(formatter),
-            Self::Discovery(what) => write!(formatter, "the discovery document {what}"),
-            Self::Interrupted => formatter.write_str("interrupted"),
-        }
-    }
-}
-
-impl Error for FetchError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Download(error) => error.source(),
-            Self::File(error) => Some(error),
-            Self::Keys(error) => error.source(),
-            Self::TooLarge(_) | Self::TooLate(_) | Self::Discovery(_) | Self::Interrupted => None,
-        }
-    }
-}
-
-impl From<DownloadError> for FetchError {
-    fn from(error: DownloadError) -> Self {
-        Self::Download(error)
-    }
-}
-
-fn parse(text: &[u8]) -> Result<(KeySet, Vec<LeftOut>), FetchError> {
-    KeySet::parse(text).map_err(FetchError::Keys)
-}
-
-/// `jwks_uri` of a discovery document that is the issuer's own (OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3:
-/// `issuer` must be identical, or one issuer could speak for another).
-fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
-    #[derive(Deserialize)]
-    struct Document {
-        issuer: String,
-        jwks_uri: String,
-    }
-    let document: Document =
-        serde_json::from_slice(document).map_err(|_| FetchError::Discovery("is not one, or lacks issuer or jwks_uri"))?;
-    if document.issuer != issuer {
-        return Err(FetchError::Discovery("names another issuer"));
-    }
-    Ok(document.jwks_uri)
-}
-
-/// At most `limit` bytes, whatever the file's size is said to be.
-fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
-    let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(FetchError::File)?;
-    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(bound).read_to_end(&mut text).map_err(FetchError::File)?;
-    if text.len() > limit { Err(FetchError::TooLarge(limit)) } else { Ok(text) }
-}
-
-/// An error with its causes on one line. Key servers write part of it, so control characters are escaped and it is cut.
-fn printable(error: &FetchError) -> String {
-    const LENGTH: usize = 300;
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    let escape =
-        |character: char| if character.is_control() { character.escape_default().collect() } else { String::from(character) };
-    text.chars().map(escape).collect::<String>().chars().take(LENGTH).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

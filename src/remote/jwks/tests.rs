@@ -33,15 +33,15 @@ impl Bench {
         let authenticator = Authenticator::new(issuers, 8192);
         let now_s = Arc::new(AtomicU64::new(1000));
         let (sender, events) = mpsc::unbounded_channel();
-        let clock = {
+        let clock: Clock = {
             let now_s = Arc::clone(&now_s);
-            move || Now {
+            Arc::new(move || Now {
                 monotonic_ns: now_s.load(Ordering::SeqCst) * 1_000_000_000,
                 unix_ns: now_s.load(Ordering::SeqCst) * 1_000_000_000,
-            }
+            })
         };
-        let on_fetch = move |issuer, result| sender.send((issuer, result)).unwrap_or_default();
-        let fetcher = Arc::new(KeyFetcher::new(&authenticator, Arc::new(clock), Arc::new(on_fetch)));
+        let on_fetch: OnFetch = Arc::new(move |issuer, result| sender.send((issuer, result)).unwrap_or_default());
+        let fetcher = Arc::new(KeyFetcher::new(&authenticator, &clock, &on_fetch));
         Self { authenticator, fetcher, now_s, events }
     }
 
