@@ -201,6 +201,7 @@ impl Watched {
         }
         loop {
             let pause = self.pause();
+            // The other end of the demand is in `self`: it does not close while this runs.
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = ends.demand.changed() => {}

@@ -375,5 +375,6 @@ proptest::proptest! {
 static GOOD: LazyLock<String> = LazyLock::new(|| Draft::good(Profile::Generic).token());
 
 mod judged_claims;
+mod real_tokens;
 mod remembered;
 mod signatures;

@@ -165,7 +165,8 @@ async fn after_a_failure_good_keys_are_taken_again() {
     // A retry that began before the answer changed may fail once more.
     while bench.next().await != FetchResult::Updated {}
     let status = bench.fetcher.status(FIRST);
-    assert_eq!((status.last_success_unix_s, status.last_error, status.keys), (Some(1060), None, 2));
+    assert!(status.last_success_unix_s > Some(1000));
+    assert_eq!((status.last_error, status.keys), (None, 2));
 }
 
 #[test]
