@@ -36,8 +36,8 @@ impl Claims {
             }
             Profile::Generic => {
                 audience(members, &settings.audiences)?;
-                // `azp`, `scp`: what Keycloak, Entra and Okta write for the same.
-                let client_id = first_text(members, &["client_id", "azp"])?;
+                // For the same, Keycloak, Auth0 and Entra write `azp`, Okta `cid`, older Entra `appid`; Entra and Okta `scp`.
+                let client_id = first_text(members, &["client_id", "azp", "cid", "appid"])?;
                 let scopes = if members.contains_key("scope") { "scope" } else { "scp" };
                 (client_id, words(members, scopes)?, "groups", &["preferred_username", "username"])
             }

@@ -7,16 +7,23 @@
 //! - What can be refused without a key is refused without one; the signature is the last and dearest check.
 //!
 //! Not here: fetching keys (`remote`), answering (`reply`), which route needs a token (`pipeline`).
-mod authenticator;
+// What is asked and answered.
 mod bearer;
-mod cache;
-mod claims;
+mod token;
+
+// Whose tokens, and the order of the checks.
+mod authenticator;
 mod issuer;
+
+// Form, claims, keys.
+mod claims;
 mod json;
 mod jwk;
 mod jws;
 mod keys;
-mod token;
+
+// What was verified before.
+mod cache;
 
 #[cfg(test)]
 pub(crate) mod test_keys;

@@ -16,7 +16,7 @@ use crate::{
     auth::IssuerIndex,
     config::{Gateway, Listener, ListenerAddress, LogOutput},
     observe::{KeyFetch, LogQueue, LogWriter, Metrics, RequestIds},
-    remote::{FetchResult, KeyFetcher, resolve_names},
+    remote::{FetchResult, KeyFetcher, OnFetch, resolve_names},
     state::State,
 };
 use arc_swap::ArcSwap;
@@ -248,7 +248,9 @@ fn share(gateway: Gateway, metrics: Metrics, log: Arc<LogQueue>, clock: Clock) -
                 shared.metrics.key_fetch(issuer, key_fetch(result), keys, shared.clock.now());
             }
         };
-        let keys = KeyFetcher::new(&gateway.auth.authenticator, Arc::new(move || clock.now()), Box::new(count));
+        let now: crate::remote::Clock = Arc::new(move || clock.now());
+        let count: OnFetch = Arc::new(count);
+        let keys = KeyFetcher::new(&gateway.auth.authenticator, &now, &count);
         Shared { gateway: ArcSwap::new(gateway), state, metrics, keys: Arc::new(keys), clock, log, ids: RequestIds::new(key) }
     }))
 }
@@ -298,7 +300,8 @@ fn spawn_background(shared: &Arc<Shared>, gateway: &Arc<Gateway>, admin: Bound, 
             log::error!(target: "listeners", "the admin listener cannot be used: {error}");
         }
     }));
-    shared.keys.spawn();
+    let keys = Arc::clone(&shared.keys);
+    drop(tokio::spawn(async move { keys.run().await }));
     drop(tokio::spawn(resolve_names(Arc::clone(gateway))));
     drop(tokio::spawn(sweep(Arc::clone(shared))));
 }
