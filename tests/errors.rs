@@ -2,7 +2,8 @@
 mod support;
 
 use serde_json::json;
-use support::{Backend, Client, Gateway, Issuer, NOBODY, Response, Setup};
+use std::time::Duration;
+use support::{Backend, Client, Gateway, Issuer, NOBODY, Response, Setup, assert_decorated};
 
 struct World {
     gateway: Gateway,
@@ -11,17 +12,17 @@ struct World {
 }
 
 fn world() -> World {
-    let backend = Backend::scripted(|call| match call.head.target.as_str() {
-        "/api/v1/hang" => call.hang(),
-        _ => {
-            call.read_body();
-            call.answer(200, "", "{}");
+    let backend = Backend::scripted(|call| {
+        if call.head.target == "/api/v1/hang" {
+            return call.hang();
         }
+        call.read_body();
+        call.answer(200, "", "{}");
     });
     let issuer = Issuer::new("https://pool.test/one");
     let gateway = Setup::new(backend.address(), &issuer)
         .with(&format!("[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[api]\nupstream = \"api\""))
-        .with("[bounds]\nbody = \"64B\"\nbody_timeout = \"1s\"")
+        .with("[bounds]\nbody = \"64B\"")
         .with("[limits]\nper_user = { rate = 1, burst = 50 }")
         .route("path = \"/scoped\"\nscopes = [\"admin\", \"owner\"]")
         .route("path = \"/dead\"\nupstream = \"dead\"")
@@ -181,7 +182,11 @@ fn a_slow_body_is_408_and_the_end_of_the_connection() {
         world.issuer.user("ada")
     );
     client.send(format!("POST /prod/api/incidents HTTP/1.1\r\n{head}\r\n\r\n{{").as_bytes());
-    check("slow body", &client.read_response("POST"), &expect(408, "request_timeout", "Request Timeout", &[]));
+    // `bounds.body_timeout` is 30 seconds.
+    client.wait_for_answers(Duration::from_secs(60));
+    let response = client.read_response("POST");
+    check("slow body", &response, &expect(408, "request_timeout", "Request Timeout", &[]));
+    assert_decorated("slow body", &response);
     assert!(client.is_closed());
 }
 
@@ -196,7 +201,7 @@ fn a_limited_request_says_which_policy_and_when_to_come_back() {
         .expect("a refusal");
     check("429", &refused, &expect(429, "rate_limited", "Too Many Requests", &["policy"]));
     assert_eq!(refused.json()["policy"], "user");
-    assert_eq!(refused.json()["detail"], "per-user limit of 1 requests per second exceeded");
+    assert_eq!(refused.json()["detail"], "per-user limit of 1 request per second exceeded");
     assert_eq!(refused.only("Retry-After"), "1");
     assert_eq!(refused.only("Cache-Control"), "no-store");
     assert_eq!(refused.number("X-RateLimit-Remaining"), 0);
@@ -267,14 +272,13 @@ fn a_refusal_keeps_the_connection() {
     let bearer = format!("Bearer {}", world.issuer.user("ada"));
     let (auth, text) = (("Authorization", bearer.as_str()), ("Content-Type", "text/plain"));
     let mut client: Client = world.gateway.connect();
-    let cases: [(&str, &str, Vec<(&str, &str)>, u16); 8] = [
+    let cases: [(&str, &str, Vec<(&str, &str)>, u16); 7] = [
         ("GET", "/prod/api/incidents", vec![], 401),
         ("HEAD", "/prod/api/incidents", vec![], 401),
         ("GET", "/prod/api/incidents", vec![("Authorization", "Bearer a.b.c")], 401),
         ("GET", "/prod/api/scoped", vec![auth], 403),
         ("GET", "/elsewhere", vec![], 404),
         ("DELETE", "/prod/api/incidents", vec![auth], 405),
-        ("GET", "/prod/api/dead", vec![auth], 502),
         (
             "OPTIONS",
             "/prod/api/incidents",
@@ -291,10 +295,31 @@ fn a_refusal_keeps_the_connection() {
         );
     }
     // With a small body that has come, too: what follows it is the next request.
-    let refused = client.exchange("POST", "/prod/api/incidents", &[auth, text], b"hello");
-    assert_eq!(refused.status, 415);
-    if refused.header("Connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
-        assert_eq!(client.get("/ping", &[]).status, 200);
+    for (target, headers, status) in [("/prod/api/incidents", vec![auth, text], 415), ("/prod/api/incidents", vec![text], 401)] {
+        assert_eq!(client.exchange("POST", target, &headers, b"hello").status, status);
+        assert_eq!(client.get("/ping", &[]).status, 200, "after {status}");
     }
-    assert_eq!(world.gateway.connect().get_as(&world.issuer.user("ada"), "/prod/api/incidents").status, 200);
+}
+
+#[test]
+fn a_connection_that_does_not_go_on_says_so() {
+    let world = world();
+    let bearer = format!("Bearer {}", world.issuer.user("ada"));
+    let (auth, json) = (("Authorization", bearer.as_str()), ("Content-Type", "application/json"));
+    let large = "[".repeat(65);
+    for (method, target, headers, body, status) in [
+        ("GET", "/prod/api/dead", vec![auth], "", 502),
+        ("GET", "/prod/api/hang", vec![auth], "", 504),
+        ("POST", "/prod/api/incidents", vec![auth, json], large.as_str(), 413),
+    ] {
+        let mut client = world.gateway.connect();
+        let response = client.exchange(method, target, &headers, body.as_bytes());
+        assert_eq!(response.status, status, "{target}: {response:?}");
+        // A client that is told nothing sends its next request here, and cannot know whether it was carried out.
+        if response.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            assert!(client.is_closed(), "{target}");
+        } else {
+            assert_eq!(client.get("/ping", &[]).status, 200, "{target}: the next request on the same connection");
+        }
+    }
 }

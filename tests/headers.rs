@@ -47,7 +47,7 @@ fn world() -> World {
         ))
         .with(&format!("[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[api]\nupstream = \"api\""))
         .with("[cors]\nallowed_origins = [\"https://*.stackflow-tech.com\"]")
-        .with("[bounds]\nbody = \"1KiB\"\nbody_timeout = \"1s\"")
+        .with("[bounds]\nbody = \"1KiB\"")
         .with("[limits]\nper_user = { rate = 1, burst = 1000 }")
         .with("[auth.token_endpoint]\nissuer = \"https://gateway.test\"\naudience = \"stackflow-api\"")
         .file("api-keys.toml", &format!("[[service_accounts]]\nname = \"ci\"\nclient_id = \"ci\"\nsecret_sha256 = \"{SECRET_SHA256}\"\nscopes = []\n"))
@@ -108,7 +108,6 @@ fn every_kind_of_response_is_decorated() {
         ("lookalike", "GET", "/prod/api/incidents/", ada.clone(), "", 404),
         ("method", "DELETE", "/prod/api/incidents", ada.clone(), "", 405),
         ("TRACE", "TRACE", "/prod/api/incidents", ada.clone(), "", 405),
-        ("slow body", "POST", "/prod/api/incidents", format!("{ada}{json}Content-Length: 9\r\n"), "{", 408),
         ("large body", "POST", "/prod/api/incidents", format!("{ada}{json}Content-Length: 2000\r\n"), "", 413),
         ("long target", "GET", &long_target, ada.clone(), "", 414),
         ("not JSON", "POST", "/prod/api/incidents", format!("{ada}Content-Type: text/plain\r\nContent-Length: 2\r\n"), "hi", 415),
@@ -258,7 +257,9 @@ fn many_connections_at_once_are_decorated_too() {
                     let responses: [Response; 2] =
                         [client.get_as(&world.token, "/prod/api/incidents"), client.get("/prod/api/incidents", &[])];
                     assert_eq!(responses.each_ref().map(|response| response.status), [200, 401]);
-                    responses.iter().for_each(|response| assert_decorated("in parallel", response));
+                    for response in &responses {
+                        assert_decorated("in parallel", response);
+                    }
                 }
             });
         }

@@ -29,18 +29,16 @@ fn world_with(limits: &str, backend: Backend) -> World {
     World { gateway, backend, issuer }
 }
 
-impl World {
-    /// Asks until a refusal; how many were admitted before it, and how long that took.
-    fn drain(&self, client: &mut Client, token: &str) -> (u64, Duration, Response) {
-        let started = Instant::now();
-        for admitted in 0..100_000 {
-            let response = client.get_as(token, LIST);
-            if response.status != 200 {
-                return (admitted, started.elapsed(), response);
-            }
+/// Asks until a refusal; how many were admitted before it, and how long that took.
+fn drain(client: &mut Client, token: &str) -> (u64, Duration, Response) {
+    let started = Instant::now();
+    for admitted in 0..100_000 {
+        let response = client.get_as(token, LIST);
+        if response.status != 200 {
+            return (admitted, started.elapsed(), response);
         }
-        panic!("nothing was ever refused");
     }
+    panic!("nothing was ever refused");
 }
 
 fn policy(response: &Response) -> String {
@@ -66,7 +64,7 @@ fn assert_window(admitted: u64, burst: u64, rate: u64, elapsed: Duration) {
 #[test]
 fn a_user_gets_the_burst_and_then_429() {
     let world = world("per_user = { rate = 1, burst = 100 }");
-    let (admitted, elapsed, refused) = world.drain(&mut world.gateway.connect(), &world.issuer.user("ada"));
+    let (admitted, elapsed, refused) = drain(&mut world.gateway.connect(), &world.issuer.user("ada"));
     assert_window(admitted, 100, 1, elapsed);
     assert_eq!(policy(&refused), "user");
     assert_eq!(world.backend.requests().len() as u64, admitted, "what is refused does not reach the upstream");
@@ -79,7 +77,7 @@ fn who_waits_as_told_is_admitted() {
     let token = world.issuer.user("ada");
     let mut client = world.gateway.connect();
     for _ in 0..2 {
-        let (_, _, refused) = world.drain(&mut client, &token);
+        let (_, _, refused) = drain(&mut client, &token);
         let seconds = refused.number("Retry-After");
         assert_eq!(seconds, 1, "a token comes back every second");
         thread::sleep(Duration::from_secs(seconds));
@@ -117,7 +115,7 @@ fn users_do_not_share_a_bucket_and_base_paths_do() {
         .map(|target| client.get_as(&ada, target).status)
         .collect();
     assert_eq!(spent, [200; 3]);
-    let (more, _, refused) = world.drain(&mut client, &ada);
+    let (more, _, refused) = drain(&mut client, &ada);
     assert!(more < 3, "the alias and the query are the same bucket");
     assert_eq!(policy(&refused), "user");
     // Another token of the same user is the same user.
@@ -173,7 +171,7 @@ fn bulk_requests_cost_their_user_nothing() {
     // The exemption is for exactly that route and method: its job's status is not exempt.
     let status = client.get_as(&token, "/prod/api/incidents/bulk/jobs/7");
     assert_eq!(status.number("X-RateLimit-Remaining"), 1);
-    let (_, _, refused) = world.drain(&mut client, &token);
+    let (_, _, refused) = drain(&mut client, &token);
     assert_eq!(policy(&refused), "user");
     assert_eq!(import(&mut client, &token).status, 200, "still exempt when the user has nothing left");
 }
@@ -204,7 +202,9 @@ fn bulk_requests_are_bounded_in_flight() {
         world.backend.wait_count("/api/v1/incidents/bulk", 3);
         gate.open();
         assert_eq!(other.join().unwrap(), 200, "one user's imports do not stand in another's way");
-        running.into_iter().for_each(|request| assert_eq!(request.join().unwrap(), 200));
+        for request in running {
+            assert_eq!(request.join().unwrap(), 200);
+        }
     });
     // Places come back with the end of the exchange, which is after its last byte.
     world.gateway.poll("a free place", || (import(&mut world.gateway.connect(), &ada).status == 200).then_some(()));

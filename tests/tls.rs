@@ -87,7 +87,6 @@ fn every_http2_answer_is_decorated() {
         (vec![], "2 200"),
         (vec!["--request", "DELETE"], "2 405"),
         (vec!["--header", "Authorization:"], "2 401"),
-        (vec!["--data", "x=1"], "2 415"),
         (vec!["--head"], "2 200"),
     ] {
         let all = [vec!["--cacert", ca, "--http2", "--dump-header", "-"], arguments.clone()].concat();

@@ -13,6 +13,7 @@ const server = http.createServer();
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const address = `http://127.0.0.1:${server.address().port}`;
 process.env.HOST = '127.0.0.1';
+process.env.AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE = '1';
 process.env.PORT = String(server.address().port);
 
 const require = createRequire(import.meta.url);

@@ -2,18 +2,23 @@
 use super::DEADLINE;
 use serde_json::Value;
 use std::{
+    fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
-/// A request's bytes; `Host` and, where there is a body, `Content-Length` are added.
+/// A request's bytes; `Host`, unless it is given, and, where there is a body, `Content-Length` are added.
 pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: api.test\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+        head.push_str("Host: api.test\r\n");
+    }
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").expect("writing to a string");
     }
     if !body.is_empty() {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        write!(head, "Content-Length: {}\r\n", body.len()).expect("writing to a string");
     }
     [head.as_bytes(), b"\r\n", body].concat()
 }
@@ -33,6 +38,7 @@ pub struct Response {
 
 impl Client {
     /// Connects; reads fail at the deadline instead of hanging the test.
+    #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -40,7 +46,13 @@ impl Client {
         Self { stream: BufReader::new(stream) }
     }
 
+    /// Instead of the deadline, where what is waited for takes its time.
+    pub fn wait_for_answers(&self, patience: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(patience)).unwrap();
+    }
+
     /// Sends these bytes.
+    #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
@@ -51,22 +63,26 @@ impl Client {
     }
 
     /// One request and its response.
+    #[track_caller]
     pub fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         self.send(&request(method, target, headers, body));
         self.read_response(method)
     }
 
     /// A GET without a body.
+    #[track_caller]
     pub fn get(&mut self, target: &str, headers: &[(&str, &str)]) -> Response {
         self.exchange("GET", target, headers, b"")
     }
 
     /// A GET with a bearer token.
+    #[track_caller]
     pub fn get_as(&mut self, token: &str, target: &str) -> Response {
         self.get(target, &[("Authorization", &format!("Bearer {token}"))])
     }
 
     /// The final response to a request of this method, with its body.
+    #[track_caller]
     pub fn read_response(&mut self, method: &str) -> Response {
         let mut response = self.read_head();
         while response.status < 200 && response.status != 101 {
@@ -80,6 +96,7 @@ impl Client {
     }
 
     /// The next response head alone, informational ones too.
+    #[track_caller]
     pub fn read_head(&mut self) -> Response {
         let line = self.read_line();
         let status =
@@ -96,6 +113,7 @@ impl Client {
     }
 
     /// One chunk of a chunked body; empty at its end.
+    #[track_caller]
     pub fn read_chunk(&mut self) -> Vec<u8> {
         let line = self.read_line();
         let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16)
@@ -112,6 +130,7 @@ impl Client {
         matches!(self.stream.read(&mut byte), Ok(0)) || self.stream.get_ref().take_error().is_ok_and(|error| error.is_some())
     }
 
+    #[track_caller]
     fn read_body(&mut self, response: &Response) -> Vec<u8> {
         let mut body = Vec::new();
         if response.all("transfer-encoding").iter().any(|coding| coding.eq_ignore_ascii_case("chunked")) {
@@ -135,6 +154,7 @@ impl Client {
         body
     }
 
+    #[track_caller]
     fn read_line(&mut self) -> String {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).unwrap_or_else(|error| panic!("reading a line: {error}"));
@@ -145,6 +165,7 @@ impl Client {
 
 impl Response {
     /// A header that is there at most once.
+    #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
         assert!(values.len() < 2, "{name} must not be repeated: {values:?} in {self:?}");
@@ -152,11 +173,13 @@ impl Response {
     }
 
     /// A header that is there exactly once.
+    #[track_caller]
     pub fn only(&self, name: &str) -> &str {
         self.header(name).unwrap_or_else(|| panic!("{name} is missing in {self:?}"))
     }
 
     /// A header that is there exactly once and is a whole number.
+    #[track_caller]
     pub fn number(&self, name: &str) -> u64 {
         self.only(name).parse().unwrap_or_else(|_| panic!("{name} is a number in {self:?}"))
     }
@@ -177,6 +200,7 @@ impl Response {
     }
 
     /// The body as JSON.
+    #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?} of {self:?}", self.text()))
     }

@@ -39,19 +39,25 @@ impl Gateway {
 
     /// Runs this configuration with these files beside it, and waits until it listens.
     pub fn start_with(config: &str, files: &[(String, String)]) -> Self {
-        let directory = Directory::with(config, files);
         let listeners = config.matches("[[listeners]]").count();
-        let mut command = Self::command(directory.path());
-        command.args(["run", "--config", "gateway.toml"]);
-        Self::spawn(&mut command, directory, listeners)
+        Self::spawn(Directory::with(config, files), &["run", "--config", "gateway.toml"], |_, stderr| {
+            stderr.wait_all("listening on …", DEADLINE, |lines| {
+                let found: Vec<SocketAddr> = lines.iter().filter_map(|line| address_after("listening on ", line)).collect();
+                let admin = lines.iter().find_map(|line| address_after("admin listening on ", line))?;
+                (found.len() == listeners).then_some((found, admin))
+            })
+        })
     }
 
-    /// Runs `demo`.
+    /// Runs `demo`, which says in the first line of what it prints where it is.
     pub fn demo() -> Self {
-        let directory = Directory::new();
-        let mut command = Self::command(directory.path());
-        command.args(["demo", "--address", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        Self::spawn(&mut command, directory, 1)
+        let arguments = ["demo", "--address", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::spawn(Directory::new(), &arguments, |stdout, _| {
+            stdout.wait("the demo's addresses", DEADLINE, |line| {
+                let mut addresses = line.split(' ').filter_map(|word| address_after("", word));
+                Some((vec![addresses.next()?], addresses.next()?))
+            })
+        })
     }
 
     /// Runs the binary to its end.
@@ -68,16 +74,13 @@ impl Gateway {
         command
     }
 
-    fn spawn(command: &mut Command, directory: Directory, listeners: usize) -> Self {
+    /// `find` waits for the addresses of the listeners and of the admin listener in what the process writes.
+    fn spawn(directory: Directory, arguments: &[&str], find: impl Fn(&Lines, &Lines) -> (Vec<SocketAddr>, SocketAddr)) -> Self {
         let start = Instant::now();
-        let mut process = Tool::spawn(command);
+        let mut process = Tool::spawn(Self::command(directory.path()).args(arguments));
         let (stdout, stderr) = (process.stdout(), process.stderr());
-        let (addresses, admin) = stderr.wait_all("listening on …", DEADLINE, |lines| {
-            let found: Vec<SocketAddr> = lines.iter().filter_map(|line| listening_address(line, "listening on ")).collect();
-            let admin = lines.iter().find_map(|line| listening_address(line, "admin listening on "))?;
-            (found.len() == listeners).then_some((found, admin))
-        });
-        Self { process, started_in: start.elapsed(), listeners: addresses, admin, stdout, stderr, directory }
+        let (listeners, admin) = find(&stdout, &stderr);
+        Self { process, started_in: start.elapsed(), listeners, admin, stdout, stderr, directory }
     }
 
     /// The first listener.
@@ -177,9 +180,10 @@ impl Gateway {
     }
 }
 
-fn listening_address(line: &str, words: &str) -> Option<SocketAddr> {
+/// The address in `http://127.0.0.1:8080` after these words.
+fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
     let url = line.strip_prefix(words)?;
-    url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?.trim_end_matches('/').parse().ok()
+    url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?.parse().ok()
 }
 
 /// `name{a="b"}` in its parts; values in these tests hold neither commas nor escapes.

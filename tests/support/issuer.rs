@@ -67,6 +67,11 @@ impl Issuer {
         self.token(|claims| claims["sub"] = json!(subject))
     }
 
+    /// An access token that lacks a claim.
+    pub fn token_without(&self, claim: &str) -> String {
+        self.token(|claims| drop(claims.as_object_mut().expect("BUG: an object").remove(claim)))
+    }
+
     /// Any claims, signed.
     pub fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };

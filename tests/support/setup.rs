@@ -1,4 +1,4 @@
-//! A configuration and the files beside it: what a test says nothing about is a working StackFlow installation.
+//! A configuration and the files beside it: what a test says nothing about is a working installation.
 use super::{Gateway, Issuer};
 use std::net::SocketAddr;
 
@@ -52,13 +52,13 @@ impl Setup {
 
     /// Adds an `[[auth.issuers]]` table with these lines.
     pub fn issuer(mut self, lines: &str) -> Self {
-        self.issuers += &format!("[[auth.issuers]]\n{lines}\n");
+        self.issuers.push_str(&format!("[[auth.issuers]]\n{lines}\n"));
         self
     }
 
     /// More lines in `[upstreams.api]`.
     pub fn upstream(mut self, lines: &str) -> Self {
-        self.upstreams += &format!("{lines}\n");
+        self.upstreams.push_str(&format!("{lines}\n"));
         self
     }
 
@@ -70,13 +70,13 @@ impl Setup {
 
     /// Another route.
     pub fn route(mut self, lines: &str) -> Self {
-        self.routes += &format!("[[routes]]\n{lines}\n");
+        self.routes.push_str(&format!("[[routes]]\n{lines}\n"));
         self
     }
 
     /// Any other tables.
     pub fn with(mut self, tables: &str) -> Self {
-        self.rest += &format!("{tables}\n");
+        self.rest.push_str(&format!("{tables}\n"));
         self
     }
 
