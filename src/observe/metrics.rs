@@ -265,9 +265,8 @@ impl Metrics {
     }
 
     /// Counts a fetch of keys.
-    pub fn key_fetch(&self, issuer: IssuerIndex, result: KeyFetch, keys: usize, now: Now) {
+    pub fn key_fetch(&self, issuer: IssuerIndex, result: KeyFetch, now: Now) {
         self.key_fetches[issuer.0][result as usize].inc();
-        self.keys[issuer.0].set(i64::try_from(keys).unwrap_or(i64::MAX));
         if result != KeyFetch::Failed {
             self.key_success[issuer.0].set(seconds(now.unix_ns));
         }
@@ -303,6 +302,9 @@ impl Metrics {
     pub fn scrape(&self, gateway: &Gateway, limits: &LimitState, log_dropped: u64, now: Now) -> Vec<u8> {
         let tokens = limits.global_tokens(&gateway.limits, now);
         self.global_tokens.set(i64::try_from(tokens).unwrap_or(i64::MAX));
+        for (gauge, issuer) in self.keys.iter().zip(gateway.auth.authenticator.issuers()) {
+            gauge.set(i64::try_from(issuer.keys.len()).unwrap_or(i64::MAX));
+        }
         self.users.set(i64::try_from(limits.users()).unwrap_or(i64::MAX));
         catch_up(&self.evictions, limits.evictions());
         catch_up(&self.log_dropped, log_dropped);

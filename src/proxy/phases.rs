@@ -34,6 +34,9 @@ use std::{
     sync::Arc,
 };
 
+/// The framework holds a body of at most this many bytes (its `BODY_BUF_LIMIT`).
+const LONGEST_HELD: u64 = 64 * 1024;
+
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
     /// What all connections share.
@@ -65,6 +68,8 @@ pub struct Ctx {
     upstream_began_ns: Option<u64>,
     upstream_status: Option<u16>,
     retries: u32,
+    /// The request's body is sent on as it comes.
+    streamed: bool,
     _in_flight: InFlight,
 }
 
@@ -104,6 +109,7 @@ impl ProxyHttp for Phases {
             upstream_began_ns: None,
             upstream_status: None,
             retries: 0,
+            streamed: false,
             _in_flight: InFlight(in_flight),
         }
     }
@@ -119,6 +125,8 @@ impl ProxyHttp for Phases {
                 ctx._bulk = forward.take_bulk();
                 ctx.forward = Some(forward);
                 ctx.outcome = Outcome::Forwarded;
+                take_in_small_body(session).await?;
+                ctx.streamed = !session.as_downstream_mut().is_body_done();
                 Ok(false)
             }
             Action::Answer(reply) => self.answer(session, ctx, reply).await,
@@ -133,13 +141,16 @@ impl ProxyHttp for Phases {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
+        // A retry sends the body from its beginning.
+        ctx.request_bytes = 0;
         let Some((server, address)) = upstream.next() else {
             self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
             return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
         };
         ctx.server_host = server_host(&upstream.settings, server);
-        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout())))
+        let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
+        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed)))
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
@@ -169,6 +180,10 @@ impl ProxyHttp for Phases {
             }
         });
         result?;
+        // The gateway has answered it: a body that the client waits to send is asked for here.
+        if head.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
+            head.remove_header(&header::EXPECT);
+        }
         host.map_or(Ok(()), |host| head.insert_header(header::HOST, host))
     }
 
@@ -243,19 +258,17 @@ impl ProxyHttp for Phases {
                 self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
             }
             ctx.outcome = Outcome::UpstreamFailed;
-            log::debug!(target: "upstream", "{error}");
+            // The error's own words may quote header fields of either side.
+            log::debug!(target: "upstream", "{}", error.etype().as_str());
         }
         let Some(rejection) = rejection.filter(|_| session.response_written().is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let status = rejection.row().0.as_u16();
-        // Framing is whole when only the upstream failed and the body was read to its end: then the connection lives on.
-        let reuse = rejection.outcome() == Outcome::UpstreamFailed && session.as_downstream_mut().is_body_done();
-        if !reuse {
-            session.set_keepalive(None);
-        }
-        let written = self.reject(session, ctx, &rejection).await.is_ok();
-        FailToProxy { error_code: status, can_reuse_downstream: reuse && written }
+        // The framework gives up the client's connection after any error once an upstream was asked; the client must be told.
+        session.set_keepalive(None);
+        drop(self.reject(session, ctx, &rejection).await);
+        FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
@@ -422,6 +435,21 @@ impl Phases {
             self.shared.log.push(|out| exchange.write_line(log, out));
         }
     }
+}
+
+/// A body that the framework can hold is taken in before an upstream is asked: a client that is slow to send it then costs no
+/// upstream connection, and the upstream's time to answer runs from the whole request. Larger ones are streamed.
+async fn take_in_small_body(session: &mut Session) -> Result<()> {
+    let told = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if !told.is_some_and(|length: u64| (1..=LONGEST_HELD).contains(&length)) {
+        return Ok(());
+    }
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        session.as_downstream_mut().write_continue_response().await.map_err(|error| error.into_down())?;
+    }
+    session.as_downstream_mut().enable_retry_buffering();
+    while session.as_downstream_mut().read_request_body().await.map_err(|error| error.into_down())?.is_some() {}
+    Ok(())
 }
 
 /// The request as the stages see it.

@@ -12,10 +12,8 @@ pub struct UpstreamSettings {
     /// The client's `Host` goes on; else the server's name.
     pub preserve_host: bool,
     pub connect_timeout: Duration,
-    /// From the request sent to the response head.
+    /// From the request sent to the response head, and between two reads of a response body.
     pub response_timeout: Duration,
-    /// Between two reads of a response body.
-    pub read_timeout: Duration,
     pub retries: u32,
 }
 

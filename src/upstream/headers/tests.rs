@@ -152,7 +152,6 @@ fn the_servers_name_is_its_host_with_a_port_that_is_not_the_schemes() {
             preserve_host,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(29),
-            read_timeout: Duration::from_secs(60),
             retries: 1,
         };
         let upstreams = Upstreams::new(vec![settings]);
