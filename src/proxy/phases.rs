@@ -218,7 +218,7 @@ impl ProxyHttp for Phases {
         }
         let vary = merged_vary(head);
         let mut result = Ok(());
-        headers.write(&ctx.gateway, ctx.began, |name, value| {
+        headers.write(&ctx.gateway, self.shared.clock.now(), |name, value| {
             if let Err(error) = head.insert_header(name, value) {
                 result = Err(error);
             }
@@ -333,8 +333,8 @@ impl Phases {
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
-        ctx.headers =
-            Some(ResponseHeaders { shown: decision.shown, origin: decision.origin, request_id: ctx.ids.request_id.clone() });
+        let request_id = ctx.ids.request_id.clone();
+        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.began));
         decision.action
     }
 
@@ -353,7 +353,10 @@ impl Phases {
 
     async fn write(&self, session: &mut Session, ctx: &Ctx, reply: &Reply) -> Result<bool> {
         if let Some(headers) = &ctx.headers {
-            writer::write(session, reply, headers, &ctx.gateway, ctx.began).await?;
+            // An answer after a wait, for keys or for an upstream, is rare enough to read the clock for.
+            let waited = ctx.upstream_began_ns.is_some() || ctx.reason == Some("keys_unavailable");
+            let now = if waited { self.shared.clock.now() } else { ctx.began };
+            writer::write(session, reply, headers, &ctx.gateway, now).await?;
         }
         Ok(true)
     }
