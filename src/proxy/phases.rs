@@ -4,38 +4,28 @@
 //! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
 
 use super::{
-    client::{Client, client},
+    bodies::{read_form, take_in_small_body},
+    client::client,
+    ctx::{Ctx, Measured},
     peers,
     shared::Shared,
     writer,
 };
 use crate::{
-    auth::VerifiedToken,
-    config::Gateway,
-    limit::{BulkSlot, Policy},
-    observe::{Exchange, Ids, UpstreamFailure},
+    observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
-    request::Request,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    time::Now,
     token::{TokenAnswer, TokenEndpoint},
-    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
+    upstream::{Edit, Hop, edit_request, server_host},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, Uri, header, uri::PathAndQuery};
 use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use prometheus::IntGauge;
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
-
-/// The framework holds a body of at most this many bytes (its `BODY_BUF_LIMIT`).
-const LONGEST_HELD: u64 = 64 * 1024;
+use std::sync::Arc;
 
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
@@ -45,73 +35,12 @@ pub struct Phases {
     pub redirect_only: bool,
 }
 
-/// What is known of one request, from its head to its record.
-pub struct Ctx {
-    gateway: Arc<Gateway>,
-    began: Now,
-    client: Client,
-    https: bool,
-    ids: Ids,
-    target: Target,
-    principal: Option<Arc<VerifiedToken>>,
-    headers: Option<ResponseHeaders>,
-    forward: Option<Forward>,
-    /// Held until the exchange ends.
-    _bulk: Option<BulkSlot>,
-    outcome: Outcome,
-    reason: Option<&'static str>,
-    policy: Option<Policy>,
-    /// What a hook found wrong before it raised an error.
-    failure: Option<Rejection>,
-    request_bytes: u64,
-    server_host: Option<HeaderValue>,
-    upstream_began_ns: Option<u64>,
-    upstream_status: Option<u16>,
-    retries: u32,
-    /// The request's body is sent on as it comes.
-    streamed: bool,
-    _in_flight: InFlight,
-}
-
-/// Counts a request as in flight for as long as it lives.
-struct InFlight(IntGauge);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 #[async_trait]
 impl ProxyHttp for Phases {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        let in_flight = self.shared.metrics.in_flight.clone();
-        in_flight.inc();
-        Ctx {
-            gateway: self.shared.gateway.load_full(),
-            began: self.shared.clock.now(),
-            client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
-            https: false,
-            ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
-            target: Target::None,
-            principal: None,
-            headers: None,
-            forward: None,
-            _bulk: None,
-            outcome: Outcome::Rejected,
-            reason: None,
-            policy: None,
-            failure: None,
-            request_bytes: 0,
-            server_host: None,
-            upstream_began_ns: None,
-            upstream_status: None,
-            retries: 0,
-            streamed: false,
-            _in_flight: InFlight(in_flight),
-        }
+        Ctx::new(&self.shared, self.redirect_only)
     }
 
     /// No modules: the framework would put its compression into the way of every response.
@@ -155,7 +84,7 @@ impl ProxyHttp for Phases {
 
     async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
-        let target = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(forward.path().as_bytes()))
+        let target = PathAndQuery::from_maybe_shared(forward.target().clone())
             .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
         head.set_uri(Uri::from(target));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
@@ -167,7 +96,7 @@ impl ProxyHttp for Phases {
             traceparent: &ctx.ids.traceparent,
             forward_authorization: ctx.gateway.auth.forward_authorization,
         };
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let request = ctx.request(session);
         let host = ctx.server_host.clone().or_else(|| request.host().and_then(|host| HeaderValue::try_from(host).ok()));
         let names = &ctx.gateway.auth.identity_headers;
         let mut result = Ok(());
@@ -281,7 +210,8 @@ impl ProxyHttp for Phases {
         let response_bytes = session.body_bytes_sent() as u64;
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
         let gone = status == 0 && error.is_some();
-        self.record(session, ctx, if gone { 499 } else { status }, [request_bytes, response_bytes], ended_ns, upstream_ns);
+        let status = if gone { 499 } else { status };
+        ctx.record(session, &self.shared, Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
     }
 
     /// Failures are in the access log and the metrics.
@@ -318,12 +248,12 @@ impl Phases {
     async fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
         let shared = &self.shared;
         let decision = {
-            let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+            let request = ctx.request(session);
             decide(&ctx.gateway, &shared.state, &request, Attempt::First, ctx.began)
         };
         let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
         shared.keys.await_keys(issuer).await;
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let request = ctx.request(session);
         decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), ctx.began)
     }
 
@@ -344,7 +274,7 @@ impl Phases {
     }
 
     async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
-        ctx.outcome = rejection.outcome();
+        ctx.outcome = if ctx.target == Target::Ping { Outcome::Answered } else { rejection.outcome() };
         ctx.reason = Some(rejection.reason());
         ctx.policy = rejection.policy();
         let reply = rejection.reply(&session.req_header().headers, &ctx.ids.request_id);
@@ -388,78 +318,6 @@ impl Phases {
         self.shared.metrics.upstream_retried(forward.upstream());
         true
     }
-
-    fn record(
-        &self,
-        session: &Session,
-        ctx: &Ctx,
-        status: u16,
-        bytes: [u64; 2],
-        ended_ns: u64,
-        upstream_ns: Option<u64>,
-    ) {
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
-        let upstream = ctx.forward.as_ref().map(|forward| ctx.gateway.upstreams.at(forward.upstream()));
-        let principal = ctx.principal.as_deref();
-        let text = |name| request.header(name).and_then(|value| value.to_str().ok());
-        let made_here = ctx.ids.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default();
-        let exchange = Exchange {
-            began_unix_ns: ctx.began.unix_ns,
-            request_id: ctx.ids.request_id.to_str().unwrap_or_default(),
-            trace_id: incoming_trace(request.headers()).unwrap_or(made_here),
-            client: ctx.client.address,
-            method: request.method().as_str(),
-            scheme: if ctx.https { "https" } else { "http" },
-            host: request.host().unwrap_or_default(),
-            path: request.raw_path(),
-            target: ctx.target,
-            route: self.shared.metrics.place_name(ctx.target),
-            protocol: protocol(request.parts.version),
-            status,
-            outcome: ctx.outcome,
-            reason: ctx.reason,
-            policy: ctx.policy,
-            subject: principal.map(VerifiedToken::subject),
-            client_id: principal.and_then(VerifiedToken::client_id),
-            issuer: principal.map(VerifiedToken::issuer_name),
-            request_bytes: bytes[0],
-            response_bytes: bytes[1],
-            duration_ns: ended_ns.saturating_sub(ctx.began.monotonic_ns),
-            upstream_ns,
-            upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
-            upstream_status: ctx.upstream_status,
-            retries: ctx.retries,
-            user_agent: text(header::USER_AGENT),
-            origin: text(header::ORIGIN),
-        };
-        self.shared.metrics.record(&exchange);
-        let log = &ctx.gateway.log;
-        if exchange.is_logged(log, chance(&ctx.ids.traceparent)) {
-            self.shared.log.push(|out| exchange.write_line(log, out));
-        }
-    }
-}
-
-/// A body that the framework can hold is taken in before an upstream is asked: a client that is slow to send it then costs no
-/// upstream connection, and the upstream's time to answer runs from the whole request. Larger ones are streamed.
-async fn take_in_small_body(session: &mut Session) -> Result<()> {
-    let told = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if !told.is_some_and(|length: u64| (1..=LONGEST_HELD).contains(&length)) {
-        return Ok(());
-    }
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        session.as_downstream_mut().write_continue_response().await.map_err(|error| error.into_down())?;
-    }
-    session.as_downstream_mut().enable_retry_buffering();
-    while session.as_downstream_mut().read_request_body().await.map_err(|error| error.into_down())?.is_some() {}
-    Ok(())
-}
-
-/// The request as the stages see it.
-fn request<'s>(session: &'s Session, client: &Client, https: bool, redirect_only: bool) -> Request<'s> {
-    let head = session.req_header();
-    let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
-    Request { parts: head.as_ref(), target, client: client.address, https, redirect_only }
 }
 
 /// `Vary: Origin` beside what the upstream varies by.
@@ -472,25 +330,6 @@ fn merged_vary(head: &ResponseHeader) -> Option<HeaderValue> {
     HeaderValue::try_from(merged).ok()
 }
 
-/// The body of a token request; `None` when it is longer than any good one.
-async fn read_form(session: &mut Session) -> Result<Option<Vec<u8>>> {
-    let told = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if told.is_some_and(|length: usize| length > TokenEndpoint::MAX_BODY) {
-        return Ok(None);
-    }
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        session.as_downstream_mut().write_continue_response().await?;
-    }
-    let mut body = Vec::new();
-    while let Some(part) = session.as_downstream_mut().read_request_body().await? {
-        body.extend_from_slice(&part);
-        if body.len() > TokenEndpoint::MAX_BODY {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body))
-}
-
 /// RFC 6749, section 5: JSON that nobody may store.
 fn token_reply(answer: TokenAnswer) -> Reply {
     let mut reply = Reply::json(answer.status, answer.body);
@@ -501,18 +340,3 @@ fn token_reply(answer: TokenAnswer) -> Reply {
     }
     reply
 }
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
-    }
-}
-
-/// A number from 0 to 1 out of the request's own random name: no other source of chance is needed for sampling.
-fn chance(traceparent: &HeaderValue) -> f64 {
-    let digits = traceparent.to_str().ok().and_then(|text| text.get(3..11)).unwrap_or("0");
-    f64::from(u32::from_str_radix(digits, 16).unwrap_or(0)) / f64::from(u32::MAX)
-}
-

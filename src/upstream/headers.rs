@@ -117,7 +117,8 @@ fn is_forwarding_twin(name: &str) -> bool {
 
 /// Whether `name` (lower case, as [`HeaderName`] keeps it) becomes `own` when `_` is read as `-`.
 fn folds_into(name: &str, own: &str) -> bool {
-    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-')))
+    name.len() == own.len()
+        && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-')))
 }
 
 /// Puts back what `Connection` must not be able to take away: a client, or a proxy before this one, that nominates

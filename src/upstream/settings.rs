@@ -31,7 +31,14 @@ pub struct ServerAddress {
 /// Names of the headers that tell the upstream who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct IdentityHeaders { pub subject: HeaderName, pub issuer: HeaderName, pub client_id: HeaderName, pub username: HeaderName, pub scopes: HeaderName, pub groups: HeaderName }
+pub struct IdentityHeaders {
+    pub subject: HeaderName,
+    pub issuer: HeaderName,
+    pub client_id: HeaderName,
+    pub username: HeaderName,
+    pub scopes: HeaderName,
+    pub groups: HeaderName,
+}
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
