@@ -109,7 +109,7 @@ impl Ctx {
     }
 
     /// Counts the exchange and writes its line.
-    pub(super) fn record(&self, session: &Session, shared: &Shared, measured: Measured) {
+    pub(super) fn record(&self, session: &Session, shared: &Shared, measured: &Measured) {
         let request = self.request(session);
         let upstream = self.forward.as_ref().map(|forward| self.gateway.upstreams.at(forward.upstream()));
         let principal = self.principal.as_deref();

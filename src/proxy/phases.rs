@@ -211,7 +211,7 @@ impl ProxyHttp for Phases {
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
         let gone = status == 0 && error.is_some();
         let status = if gone { 499 } else { status };
-        ctx.record(session, &self.shared, Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
+        ctx.record(session, &self.shared, &Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
     }
 
     /// Failures are in the access log and the metrics.
