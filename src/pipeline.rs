@@ -292,7 +292,11 @@ impl<'a> Walk<'a> {
 
     fn verify(&mut self, token: UnverifiedToken<'_>) -> Result<Authenticated, Rejection> {
         let (reserved, awaited) = match self.attempt.take() {
-            Some(Attempt::KeysAwaited(held)) => (held, true),
+            Some(Attempt::KeysAwaited(held)) => {
+                // The first attempt's verdict went unrecorded; what the address paid is told with this one.
+                self.judged[Policy::Address as usize] = Judged::Admitted;
+                (held, true)
+            }
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
         self.shown = Some(reserved.standing);
@@ -406,5 +410,7 @@ fn general_methods() -> &'static [Method] {
     &METHODS
 }
 
+#[cfg(test)]
+pub(crate) mod test_gateway;
 #[cfg(test)]
 mod tests;

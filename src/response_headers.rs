@@ -76,3 +76,6 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
 pub fn decimal(number: u64) -> HeaderValue {
     HeaderValue::from(number)
 }
+
+#[cfg(test)]
+mod tests;
