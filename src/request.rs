@@ -35,7 +35,10 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn raw_path(&self) -> &'a str {
         let origin_form = self.origin_form();
-        origin_form.split_once('?').map_or(origin_form, |(path, _)| path)
+        let path = origin_form.split_once('?').map_or(origin_form, |(path, _)| path);
+        // RFC 9110, section 4.2.3: a URI with an authority and no path asks for the root.
+        let absolute = origin_form.len() < self.target.len();
+        if absolute && path.is_empty() { "/" } else { path }
     }
 
     /// The query string, byte for byte, without its `?`.
@@ -97,3 +100,6 @@ impl<'a> Request<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
