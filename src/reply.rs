@@ -332,8 +332,14 @@ fn wants_problem(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-        named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0." | "q=0.0" | "q=0.00" | "q=0.000"))
+        named && !parts.any(is_zero_weight)
     })
+}
+
+/// `q=0` with up to three decimals; the name of a parameter has no case (RFC 9110, sections 5.6.6 and 12.4.2).
+fn is_zero_weight(parameter: &str) -> bool {
+    let weight = parameter.strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+    weight.is_some_and(|weight| matches!(weight, "0" | "0." | "0.0" | "0.00" | "0.000"))
 }
 
 #[cfg(test)]
