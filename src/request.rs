@@ -48,11 +48,18 @@ impl<'a> Request<'a> {
     }
 
     /// The host asked for: the target's authority (HTTP/2, absolute form), else the one `Host` field (RFC 9110, section 7.2).
+    /// None where it stands behind a user's name and password: they would go to the log and to the upstream, and
+    /// `https://trusted@other` is a phisher's spelling of `other` (section 4.2.4).
     #[must_use]
     pub fn host(&self) -> Option<&'a str> {
-        if let Some(authority) = self.parts.uri.authority() {
-            return Some(authority.as_str());
-        }
+        let host = match self.parts.uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => self.host_field()?,
+        };
+        (!host.contains('@')).then_some(host)
+    }
+
+    fn host_field(&self) -> Option<&'a str> {
         let mut values = self.headers().get_all(header::HOST).iter();
         let host = values.next()?;
         if values.next().is_some() {

@@ -131,7 +131,7 @@ impl Ask {
     }
 
     /// Its listener only redirects.
-    pub(crate) fn to_redirecting_listener(mut self) -> Self {
+    pub(crate) fn redirected(mut self) -> Self {
         self.redirect_only = true;
         self
     }

@@ -56,6 +56,12 @@ fn the_host_is_the_field_unless_the_target_names_one() {
 }
 
 #[test]
+fn a_host_behind_a_password_is_none() {
+    host(&Ask::new("GET http://ann:secret@target.test/a"), None);
+    host(&Ask::new("GET /").without("host").with("host", "ann:secret@target.test"), None);
+}
+
+#[test]
 fn a_host_beyond_ascii_is_none() {
     let mut ask = Ask::new("GET /").without("host");
     ask.parts.headers.insert("host", http::HeaderValue::from_bytes(b"a\xff").expect("a field value"));

@@ -43,7 +43,7 @@ fn an_address_pays_for_what_does_not_end_authenticated() {
     cost(&Ask::new("POST /oauth2/token"), "issue a token", ADDRESS);
     cost(&Ask::new("GET /oauth2/token"), "405 method_not_allowed", ADDRESS);
     cost(&Ask::new("GET /.well-known/jwks.json"), "answer 200", ADDRESS);
-    cost(&Ask::new("GET /x").to_redirecting_listener(), "308 redirect_https", ADDRESS);
+    cost(&Ask::new("GET /x").redirected(), "308 redirect_https", ADDRESS);
 }
 
 #[test]

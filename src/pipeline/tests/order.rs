@@ -88,8 +88,8 @@ fn without_a_defect_it_is_forwarded() {
 
 #[test]
 fn a_redirect_still_needs_a_sound_path_and_its_address_pays() {
-    check(&Ask::new("GET /a//b").to_redirecting_listener(), "400 invalid_request");
-    let ask = Ask::new("GET /a").to_redirecting_listener();
+    check(&Ask::new("GET /a//b").redirected(), "400 invalid_request");
+    let ask = Ask::new("GET /a").redirected();
     let world = World::new("");
     world.drain_address(&ask);
     assert_eq!(words(&world.ask(&ask)), "429 rate_limited address");

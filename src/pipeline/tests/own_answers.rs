@@ -121,7 +121,7 @@ fn target(ask: &Ask, expected: Target) {
 #[test]
 fn each_place_has_its_label() {
     target(&Ask::new("GET /a//b"), Target::None);
-    target(&Ask::new("GET /x").to_redirecting_listener(), Target::None);
+    target(&Ask::new("GET /x").redirected(), Target::None);
     target(&Ask::new("GET /elsewhere"), Target::Outside);
     target(&Ask::new("GET /prod/api/v1/unheard"), Target::Unknown);
     target(&Ask::new("GET /prod/api/v1/incidents/"), Target::Unknown);
@@ -138,7 +138,7 @@ fn redirect(port: u16, host: &str, target: &str, expected: &str) {
     listener.address = crate::config::ListenerAddress::Tcp(([0, 0, 0, 0], port).into());
     listener.tls = Some(TlsListener { certificates: Vec::new(), client_ca: None });
     gateway.listeners.push(listener);
-    let ask = Ask::new(&format!("GET {target}")).without("host").with("host", host).to_redirecting_listener();
+    let ask = Ask::new(&format!("GET {target}")).without("host").with("host", host).redirected();
     let decision = World::of(gateway).ask(&ask);
     let Action::Reject(Rejection::RedirectHttps(location)) = &decision.action else { panic!("{}", words(&decision)) };
     assert_eq!(location.to_str().ok(), Some(expected));
@@ -157,7 +157,7 @@ fn a_redirecting_listener_sends_to_the_same_target_over_tls() {
 
 #[test]
 fn a_redirecting_listener_does_nothing_else() {
-    check(&Ask::new("GET /prod/api/v1/incidents").signed_in().to_redirecting_listener(), "308 redirect_https");
-    check(&Ask::new("POST /oauth2/token").to_redirecting_listener(), "308 redirect_https");
-    check(&Ask::new("OPTIONS /prod/api/v1/x").preflight(OURS, "GET").to_redirecting_listener(), "308 redirect_https");
+    check(&Ask::new("GET /prod/api/v1/incidents").signed_in().redirected(), "308 redirect_https");
+    check(&Ask::new("POST /oauth2/token").redirected(), "308 redirect_https");
+    check(&Ask::new("OPTIONS /prod/api/v1/x").preflight(OURS, "GET").redirected(), "308 redirect_https");
 }
