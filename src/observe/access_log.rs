@@ -159,11 +159,12 @@ pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Text for people: what could start a line or move a cursor is escaped.
+/// Text for people: what could start a line or a field, or move a cursor, is escaped.
 fn write_plain(text: &str, out: &mut Vec<u8>) {
     for character in bounded(text).chars() {
-        if character.is_control() || character == ' ' {
-            let _ = write!(out, "{}", character.escape_default());
+        if character.is_control() || character.is_whitespace() {
+            // Not `escape_default`: it leaves a space as it is.
+            let _ = write!(out, "{}", character.escape_unicode());
         } else {
             let _ = write!(out, "{character}");
         }

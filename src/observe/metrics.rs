@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
+    core::{MetricVec, MetricVecBuilder},
 };
 use std::{
     collections::HashMap,
@@ -137,9 +138,19 @@ impl Families {
         self.add(GaugeVec::new(opts(name, help), labels))
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-        let opts = HistogramOpts::new(name, help).namespace("stackflow_gateway").buckets(buckets.to_vec());
-        self.add(HistogramVec::new(opts, labels))
+    fn durations(&self, name: &str, help: &str, label: &str) -> HistogramVec {
+        let opts = HistogramOpts::new(name, help).namespace("stackflow_gateway").buckets(DURATION_BUCKETS.to_vec());
+        self.add(HistogramVec::new(opts, &[label]))
+    }
+
+    fn overhead(&self) -> Histogram {
+        let opts = HistogramOpts::new("overhead_duration_seconds", "Time of the gateway's own in a request.");
+        self.add(Histogram::with_opts(opts.namespace("stackflow_gateway").buckets(OVERHEAD_BUCKETS.to_vec())))
+    }
+
+    fn certificate_ends(&self) -> GaugeVec {
+        let help = "When the listener's certificate ends.";
+        self.float_gauges("tls_certificate_not_after_timestamp_seconds", help, &["listener"])
     }
 }
 
@@ -152,80 +163,53 @@ impl Metrics {
     #[must_use]
     pub fn new(gateway: &Gateway, now: Now) -> Self {
         let families = Families(Registry::new());
-        let places: Vec<String> = gateway
-            .routes
-            .iter()
-            .map(|route| route.pattern.as_str().to_owned())
-            .chain(PLACES.iter().map(|place| (*place).to_owned()))
-            .collect();
-        let durations = families.histograms(
-            "request_duration_seconds",
-            "Time from request head to end of response.",
-            &["route"],
-            &DURATION_BUCKETS,
-        );
-        let upstreams: Vec<&str> = gateway.upstreams.0.iter().map(|upstream| upstream.settings.name.as_str()).collect();
-        let upstream_durations = families.histograms(
-            "upstream_duration_seconds",
-            "Time from handing a request to an upstream to the end of its response.",
-            &["upstream"],
-            &DURATION_BUCKETS,
-        );
-        let overhead =
-            families.histograms("overhead_duration_seconds", "Time of the gateway's own in a request.", &[], &OVERHEAD_BUCKETS);
-        let decisions = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
-        let issuers: Vec<&str> =
-            gateway.auth.authenticator.issuers().iter().map(|issuer| issuer.settings.issuer.as_str()).collect();
-        let key_fetches = families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]);
-        let key_success =
-            families.float_gauges("jwks_last_success_timestamp_seconds", "When the key set was last fetched well.", &["issuer"]);
-        let keys = families.gauges("jwks_keys", "Usable keys of the issuer.", &["issuer"]);
-        let failures = families.counters("upstream_failures_total", "Requests that an upstream failed.", &["upstream", "kind"]);
-        let retries = families.counters("upstream_retries_total", "Attempts beyond the first.", &["upstream"]);
-        let tokens = families.gauges("limit_tokens", "Whole tokens in a bucket now.", &["policy"]);
         constant_families(&families, gateway, now);
+        let places = place_names(gateway);
+        let issuers: Vec<&str> = gateway.auth.authenticator.issuers().iter().map(|issuer| &*issuer.settings.issuer).collect();
+        let upstreams: Vec<&str> = gateway.upstreams.0.iter().map(|upstream| &*upstream.settings.name).collect();
         Self {
-            requests: RequestCounters::new(families.counters(
-                "requests_total",
-                "Requests answered.",
-                &["route", "method", "code", "outcome"],
-            )),
-            durations: places.iter().map(|place| durations.with_label_values(&[place])).collect(),
-            upstream_durations: upstreams.iter().map(|upstream| upstream_durations.with_label_values(&[upstream])).collect(),
-            overhead: overhead.with_label_values::<&str>(&[]),
+            requests: RequestCounters::new(&families),
+            durations: each(
+                &families.durations("request_duration_seconds", "From request head to end of response.", "route"),
+                &places,
+            ),
+            upstream_durations: each(
+                &families.durations("upstream_duration_seconds", "From handing a request over to end of response.", "upstream"),
+                &upstreams,
+            ),
+            overhead: families.overhead(),
             in_flight: families.gauge("requests_in_flight", "Requests being served now."),
             connections: families.gauge("connections", "Client connections open now."),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
             auth: AuthCounters::new(&families.counters("auth_total", "Tokens judged.", &["issuer", "result"]), &issuers),
-            decisions: Policy::ALL
-                .iter()
-                .map(|policy| ["admitted", "refused"].map(|decision| decisions.with_label_values(&[policy.label(), decision])))
-                .collect(),
-            key_fetches: issuers
-                .iter()
-                .map(|issuer| {
-                    KeyFetch::ALL.iter().map(|result| key_fetches.with_label_values(&[*issuer, result.label()])).collect()
-                })
-                .collect(),
-            key_success: issuers.iter().map(|issuer| key_success.with_label_values(&[issuer])).collect(),
-            keys: issuers.iter().map(|issuer| keys.with_label_values(&[issuer])).collect(),
-            upstream_failures: upstreams
-                .iter()
-                .map(|upstream| {
-                    UpstreamFailure::ALL.iter().map(|kind| failures.with_label_values(&[*upstream, kind.label()])).collect()
-                })
-                .collect(),
-            upstream_retries: upstreams.iter().map(|upstream| retries.with_label_values(&[upstream])).collect(),
-            global_tokens: tokens.with_label_values(&["global"]),
+            decisions: decision_counters(&families),
+            key_fetches: each_pair(
+                &families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]),
+                &issuers,
+                &KeyFetch::ALL.map(KeyFetch::label),
+            ),
+            key_success: each(
+                &families.float_gauges("jwks_last_success_timestamp_seconds", "Last good fetch of keys.", &["issuer"]),
+                &issuers,
+            ),
+            keys: each(&families.gauges("jwks_keys", "Usable keys of the issuer.", &["issuer"]), &issuers),
+            upstream_failures: each_pair(
+                &families.counters("upstream_failures_total", "Requests that an upstream failed.", &["upstream", "kind"]),
+                &upstreams,
+                &UpstreamFailure::ALL.map(UpstreamFailure::label),
+            ),
+            upstream_retries: each(
+                &families.counters("upstream_retries_total", "Attempts beyond the first.", &["upstream"]),
+                &upstreams,
+            ),
+            global_tokens: families
+                .gauges("limit_tokens", "Whole tokens in a bucket now.", &["policy"])
+                .with_label_values(&[Policy::Global.label()]),
             users: families.gauge("limit_users", "Users with a bucket that is not full."),
             evictions: families.counter("limit_evictions_total", "Buckets forgotten because they were full again."),
             log_dropped: families.counter("access_log_dropped_total", "Log lines dropped because the queue was full."),
-            certificate_ends: families.float_gauges(
-                "tls_certificate_not_after_timestamp_seconds",
-                "When the listener's certificate ends.",
-                &["listener"],
-            ),
+            certificate_ends: families.certificate_ends(),
             places,
             registry: families.0,
         }
@@ -327,6 +311,28 @@ impl Metrics {
     }
 }
 
+/// The routes as written, then [`PLACES`].
+fn place_names(gateway: &Gateway) -> Vec<String> {
+    let routes = gateway.routes.iter().map(|route| route.pattern.as_str().to_owned());
+    routes.chain(PLACES.iter().map(|place| (*place).to_owned())).collect()
+}
+
+/// The handles of a family with one label.
+fn each<B: MetricVecBuilder>(family: &MetricVec<B>, values: &[impl AsRef<str>]) -> Vec<B::M> {
+    values.iter().map(|value| family.with_label_values(&[value.as_ref()])).collect()
+}
+
+/// The handles of a family with two labels, by the first, then by the second.
+fn each_pair(family: &IntCounterVec, first: &[&str], second: &[&str]) -> Vec<Vec<IntCounter>> {
+    first.iter().map(|first| second.iter().map(|second| family.with_label_values(&[first, second])).collect()).collect()
+}
+
+fn decision_counters(families: &Families) -> Vec<[IntCounter; 2]> {
+    let family = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
+    let handles = |policy: &Policy| ["admitted", "refused"].map(|decision| family.with_label_values(&[policy.label(), decision]));
+    Policy::ALL.iter().map(handles).collect()
+}
+
 /// Families that are set once for a configuration.
 fn constant_families(families: &Families, gateway: &Gateway, now: Now) {
     let version = env!("CARGO_PKG_VERSION");
@@ -372,7 +378,8 @@ struct RequestCounters {
 type Key = (usize, usize, u16, &'static str);
 
 impl RequestCounters {
-    fn new(family: IntCounterVec) -> Self {
+    fn new(families: &Families) -> Self {
+        let family = families.counters("requests_total", "Requests answered.", &["route", "method", "code", "outcome"]);
         Self { family, seen: ArcSwap::default(), joining: Mutex::new(()) }
     }
 
