@@ -1,3 +1,5 @@
+//! What of a request's head reaches the upstream.
+
 use super::{Edit, Hop, edit_request, incoming_trace, server_host};
 use crate::{
     request::Request,

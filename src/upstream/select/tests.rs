@@ -1,3 +1,5 @@
+//! Which server takes the next request.
+
 use super::Upstreams;
 use crate::upstream::{ServerAddress, UpstreamSettings};
 use std::{net::SocketAddr, time::Duration};
