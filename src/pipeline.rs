@@ -4,174 +4,31 @@
 //! Synchronous and free of clocks and I/O. Where a token's key must be fetched first it says so ([`Action::AwaitKeys`]); the
 //! caller waits for the keys and asks again. The server and `explain` call the same [`decide`].
 
+mod forward;
+mod verdict;
+
+pub use forward::Forward;
+pub use verdict::{Action, Attempt, Decision, Judged, Target, TokenSeen};
+
 use crate::{
     auth::{AuthError, Credentials, InvalidReason, IssuerIndex, UnverifiedToken, VerifiedToken, credentials},
-    config::{Gateway, Route, RouteAuth, RouteLimit, UnknownPaths},
+    config::{Gateway, Route, RouteLimit, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
     limit::{AddressCharge, BulkSlot, Policy, Standing},
     reply::{Rejection, Reply},
     request::Request,
-    route::{Place, RouteIndex, judge},
+    route::{Place, judge},
     state::{NotReady, State},
     time::Now,
-    upstream::UpstreamIndex,
     validate,
 };
 use bytes::Bytes;
+use forward::Way;
 use http::{HeaderValue, Method, StatusCode, header};
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 /// What an unknown path is allowed, and what its preflight is told.
 const GENERAL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/// Which place of the API a request asked for: the `route` label of metrics and log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Not judged: refused before.
-    None,
-    /// Outside every base path.
-    Outside,
-    /// Under a base path, no route.
-    Unknown,
-    /// A configured route.
-    Route(RouteIndex),
-    /// The gateway's own answers.
-    Ping,
-    /// The token endpoint.
-    Token,
-    /// The token endpoint's key set.
-    Jwks,
-}
-
-/// What becomes of the request.
-#[derive(Debug)]
-pub enum Action {
-    /// It goes to an upstream.
-    Forward(Forward),
-    /// The gateway answers: ping, key set, an allowed preflight.
-    Answer(Reply),
-    /// The gateway refuses.
-    Reject(Rejection),
-    /// The token endpoint answers once the body is read.
-    IssueToken,
-    /// The issuer's keys must be looked for first; then ask again with [`Attempt::KeysAwaited`].
-    AwaitKeys {
-        /// Whose.
-        issuer: IssuerIndex,
-        /// The address' token that is held meanwhile.
-        reserved: AddressCharge,
-    },
-}
-
-/// Whether keys were waited for already.
-#[derive(Debug)]
-pub enum Attempt {
-    /// No.
-    First,
-    /// Yes; the address' token that was held.
-    KeysAwaited(AddressCharge),
-}
-
-/// How a policy judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Judged {
-    /// It was not asked, or its charge was given back.
-    #[default]
-    No,
-    /// Charged.
-    Admitted,
-    /// Refused.
-    Refused,
-}
-
-/// How a presented token fared, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenSeen {
-    /// None was presented.
-    No,
-    /// Verified before and still good.
-    Recalled(IssuerIndex),
-    /// Verified now.
-    Verified(IssuerIndex),
-    /// Refused.
-    Refused(Option<IssuerIndex>, InvalidReason),
-    /// Its issuer has no keys.
-    NoKeys(IssuerIndex),
-}
-
-/// The verdict on a request and what its response carries.
-#[derive(Debug)]
-pub struct Decision {
-    /// What becomes of it.
-    pub action: Action,
-    /// Which place it asked for.
-    pub target: Target,
-    /// What its `Origin` means.
-    pub origin: RequestOrigin,
-    /// The bucket that the headers show.
-    pub shown: Standing,
-    /// Who it has proven to be.
-    pub principal: Option<Arc<VerifiedToken>>,
-    /// How the token fared.
-    pub token: TokenSeen,
-    /// By [`Policy`].
-    pub judged: [Judged; Policy::ALL.len()],
-}
-
-/// Leave to go to an upstream. Only this module makes one: from a verified token, or from a route that says `auth = "none"`.
-#[derive(Debug)]
-pub struct Forward {
-    principal: Option<Arc<VerifiedToken>>,
-    bulk: Option<BulkSlot>,
-    upstream: UpstreamIndex,
-    path: String,
-    prefix: usize,
-    body_bound: u64,
-    response_timeout: Option<Duration>,
-}
-
-impl Forward {
-    /// Who asks; `None` only on routes with `auth = "none"`.
-    #[must_use]
-    pub fn principal(&self) -> Option<&Arc<VerifiedToken>> {
-        self.principal.as_ref()
-    }
-
-    /// The upstream group.
-    #[must_use]
-    pub fn upstream(&self) -> UpstreamIndex {
-        self.upstream
-    }
-
-    /// The target at the upstream: path and query.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Index of the base path by which the request came.
-    #[must_use]
-    pub fn prefix(&self) -> usize {
-        self.prefix
-    }
-
-    /// Longest request body, bytes.
-    #[must_use]
-    pub fn body_bound(&self) -> u64 {
-        self.body_bound
-    }
-
-    /// The route's time to the response head.
-    #[must_use]
-    pub fn response_timeout(&self) -> Option<Duration> {
-        self.response_timeout
-    }
-
-    /// The place among the user's bulk requests in flight; held until the exchange ends.
-    pub fn take_bulk(&mut self) -> Option<BulkSlot> {
-        self.bulk.take()
-    }
-}
 
 /// Judges a request.
 #[must_use]
@@ -193,8 +50,7 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
     if let Action::Reject(Rejection::RateLimited(refusal)) = &action {
         walk.shown = Some(refusal.standing);
     }
-    let shown =
-        walk.shown.unwrap_or_else(|| state.limits.address_standing(&gateway.limits, request.client, now));
+    let shown = walk.shown.unwrap_or_else(|| state.limits.address_standing(&gateway.limits, request.client, now));
     Decision {
         action,
         target: walk.target,
@@ -241,7 +97,8 @@ impl<'a> Walk<'a> {
         let route = self.locate(place);
         self.check_body_bound(route)?;
         if CorsPolicy::is_preflight(self.request.method(), self.request.headers()) && place != Place::Outside {
-            return self.preflight(route.map_or(HeaderValue::from_static(GENERAL_METHODS), |route| route.allow.clone()));
+            let general = HeaderValue::from_static(GENERAL_METHODS);
+            return self.preflight(route.map_or(&general, |route| &route.allow));
         }
         let (rest, prefix) = match place {
             Place::Outside => {
@@ -249,10 +106,12 @@ impl<'a> Walk<'a> {
                 return Err(Rejection::NotFound);
             }
             Place::Known { rest, base, .. } | Place::Unknown { rest, base } => (rest, base),
+            // Refused once it is authenticated.
             Place::Lookalike => ("", 0),
         };
-        if let Some(route) = route.filter(|route| route.auth == RouteAuth::None) {
-            return self.open_route(route, rest, prefix);
+        let way = Way { route, rest, prefix };
+        if let Some(open) = Forward::open(self.gateway, self.request, way) {
+            return self.open_route(way, open);
         }
         let principal = match self.authenticate()? {
             Authenticated::Token(principal) => principal,
@@ -262,7 +121,7 @@ impl<'a> Walk<'a> {
         self.authorize(route, place, &principal)?;
         let bulk = self.admit(route, &principal)?;
         self.validate(route)?;
-        Ok(Action::Forward(self.forward(route, rest, prefix, Some(principal), bulk)))
+        Ok(Action::Forward(Forward::proven(self.gateway, self.request, way, principal, bulk)))
     }
 
     /// Target and header fields within `[bounds]`, a host to speak of.
@@ -312,7 +171,7 @@ impl<'a> Walk<'a> {
         if path == endpoint.settings().path {
             self.target = Target::Token;
             if CorsPolicy::is_preflight(self.request.method(), self.request.headers()) {
-                return self.preflight(HeaderValue::from_static("POST")).map(Some);
+                return self.preflight(&HeaderValue::from_static("POST")).map(Some);
             }
             self.charge_address()?;
             self.allow_only(&[Method::POST], "POST")?;
@@ -370,13 +229,13 @@ impl<'a> Walk<'a> {
     }
 
     /// A preflight (Fetch, section 4.8): no token, no upstream, the route's methods.
-    fn preflight(&mut self, methods: HeaderValue) -> Result<Action, Rejection> {
+    fn preflight(&mut self, methods: &HeaderValue) -> Result<Action, Rejection> {
         self.charge_address()?;
         if self.origin == RequestOrigin::Foreign {
             return Err(Rejection::OriginNotAllowed);
         }
         let mut headers = Vec::with_capacity(3);
-        self.gateway.cors.write_preflight(&methods, |name, value| headers.push((name, value)));
+        self.gateway.cors.write_preflight(methods, |name, value| headers.push((name, value)));
         Ok(Action::Answer(Reply::no_content(headers)))
     }
 
@@ -511,17 +370,17 @@ impl<'a> Walk<'a> {
             return Err(Rejection::UnsupportedMediaType);
         }
         let Some(route) = route else { return Ok(()) };
-        route.query.check(self.request.query()).map_err(|error| Rejection::InvalidParameter {
-            parameter: error.parameter.to_owned(),
-            detail: error.detail,
-        })
+        route
+            .query
+            .check(self.request.query())
+            .map_err(|error| Rejection::InvalidParameter { parameter: error.parameter.to_owned(), detail: error.detail })
     }
 
     /// A route that says `auth = "none"`: its address pays, then the global policy judges alone.
-    fn open_route(&mut self, route: &Route, rest: &str, prefix: usize) -> Result<Action, Rejection> {
+    fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
         self.shown = Some(charge.standing);
-        check_method(route, self.request.method())?;
+        way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
             self.state.limits.refund_address(charge);
             self.judged[Policy::Address as usize] = Judged::No;
@@ -529,36 +388,8 @@ impl<'a> Walk<'a> {
             return Err(Rejection::RateLimited(refusal));
         }
         self.judged[Policy::Global as usize] = Judged::Admitted;
-        self.validate(Some(route))?;
-        Ok(Action::Forward(self.forward(Some(route), rest, prefix, None, None)))
-    }
-
-    fn forward(
-        &self,
-        route: Option<&Route>,
-        rest: &str,
-        prefix: usize,
-        principal: Option<Arc<VerifiedToken>>,
-        bulk: Option<BulkSlot>,
-    ) -> Forward {
-        let api = &self.gateway.api;
-        let query = self.request.query();
-        let mut path = String::with_capacity(api.upstream_base_path.len() + rest.len() + query.map_or(0, |query| query.len() + 1));
-        path.push_str(&api.upstream_base_path);
-        path.push_str(rest);
-        if let Some(query) = query {
-            path.push('?');
-            path.push_str(query);
-        }
-        Forward {
-            principal,
-            bulk,
-            upstream: route.map_or(api.upstream, |route| route.upstream),
-            path,
-            prefix,
-            body_bound: route.map_or(self.gateway.bounds.body, |route| route.body),
-            response_timeout: route.and_then(|route| route.response_timeout),
-        }
+        self.validate(way.route)?;
+        Ok(Action::Forward(forward))
     }
 }
 

@@ -275,10 +275,9 @@ impl Rejection {
     fn own_headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         match self {
             Self::MissingToken => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stackflow\""))],
-            Self::InvalidToken(_) => vec![(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"stackflow\", error=\"invalid_token\""),
-            )],
+            Self::InvalidToken(_) => {
+                vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stackflow\", error=\"invalid_token\""))]
+            }
             Self::InsufficientScope(scopes) => {
                 let scopes = scopes.join(" ");
                 let challenge = format!("Bearer realm=\"stackflow\", error=\"insufficient_scope\", scope=\"{scopes}\"");

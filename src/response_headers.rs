@@ -20,8 +20,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The values of one response.
 #[derive(Clone, Debug)]
 pub struct ResponseHeaders {
-    /// The bucket that the headers show.
+    /// The bucket that the headers show, as it stood after the decision.
     pub shown: Standing,
+    /// When it is full again, nanoseconds since 1970.
+    pub full_at_unix_ns: u64,
     /// What the request's `Origin` means.
     pub origin: RequestOrigin,
     /// The request's name.
@@ -29,15 +31,32 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// Calls `put` with each field, which must replace what a response has under that name.
+    /// Calls `put` with each field, which must replace what a response has under that name. `now` is the moment of writing: a
+    /// response that took long must not name a moment that has passed.
     pub fn write(&self, gateway: &Gateway, now: Now, mut put: impl FnMut(HeaderName, HeaderValue)) {
         put(LIMIT, decimal(self.shown.limit));
         put(REMAINING, decimal(self.shown.remaining));
-        put(RESET, decimal(reset(self.shown, gateway.reset, now)));
+        put(RESET, decimal(self.reset(gateway.reset, now)));
         put(REQUEST_ID, self.request_id.clone());
         gateway.cors.write(&self.origin, &mut put);
         for (name, value) in &gateway.response_headers.set {
             put(name.clone(), value.clone());
+        }
+    }
+}
+
+impl ResponseHeaders {
+    /// What a decision of this moment shows.
+    #[must_use]
+    pub fn new(shown: Standing, origin: RequestOrigin, request_id: HeaderValue, decided: Now) -> Self {
+        Self { shown, full_at_unix_ns: decided.unix_ns.saturating_add(shown.full_in_ns), origin, request_id }
+    }
+
+    /// `X-RateLimit-Reset`: when the bucket is full again, rounded up to a second.
+    fn reset(&self, form: ResetForm, now: Now) -> u64 {
+        match form {
+            ResetForm::Epoch => self.full_at_unix_ns.max(now.unix_ns).div_ceil(1_000_000_000),
+            ResetForm::Delta => self.full_at_unix_ns.saturating_sub(now.unix_ns).div_ceil(1_000_000_000),
         }
     }
 }
@@ -50,14 +69,6 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
             CorsPolicy::owns(name) || name.as_str().starts_with("x-ratelimit-") || gateway.response_headers.remove.contains(name)
         })
         .cloned()
-}
-
-/// `X-RateLimit-Reset`: when the bucket is full again, rounded up to a second.
-fn reset(shown: Standing, form: ResetForm, now: Now) -> u64 {
-    match form {
-        ResetForm::Epoch => now.unix_ns.saturating_add(shown.full_in_ns).div_ceil(1_000_000_000),
-        ResetForm::Delta => shown.full_in_ns.div_ceil(1_000_000_000),
-    }
 }
 
 /// A number as a field value, without the formatting machinery.

@@ -96,8 +96,8 @@ fn tokens_of_a_real_user_pool_are_refused_for_another_client_and_use() {
 
 /// Serves an empty page to anybody who connects.
 fn page_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("set-up");
+    let address = listener.local_addr().expect("set-up");
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             thread::spawn(move || {

@@ -25,8 +25,8 @@ fn curl(gateway: &Gateway, listener: usize, arguments: &[&str], token: &str) -> 
 
 /// A self-signed certificate for this name, and its key, as PEM.
 fn certificate(name: &str) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let key = KeyPair::generate().expect("set-up");
+    let certificate = CertificateParams::new([name.to_owned()]).expect("set-up").self_signed(&key).expect("set-up");
     (certificate.pem(), key.serialize_pem())
 }
 

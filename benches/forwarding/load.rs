@@ -28,8 +28,9 @@ impl Load {
         runtime.block_on(async {
             let began = std::time::Instant::now();
             let each = self.requests.div_ceil(CONNECTIONS);
-            let tasks: Vec<_> =
-                (0..CONNECTIONS).map(|_| tokio::spawn(converse(self.address, self.request.clone(), each, self.expected))).collect();
+            let tasks: Vec<_> = (0..CONNECTIONS)
+                .map(|_| tokio::spawn(converse(self.address, self.request.clone(), each, self.expected)))
+                .collect();
             for task in tasks {
                 task.await.expect("every answer has the expected status");
             }

@@ -11,6 +11,8 @@ mod load;
 mod passthrough;
 mod report;
 mod setup;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod upstream;
 
 use load::Load;

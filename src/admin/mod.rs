@@ -4,7 +4,7 @@ use crate::{proxy::Shared, state::NotReady};
 use async_trait::async_trait;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::{apps::http_app::ServeHttp, protocols::http::ServerSession};
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt::Write, net::IpAddr, sync::Arc};
 
 /// The application of the admin listener.
 pub struct Admin {
@@ -53,7 +53,9 @@ impl Admin {
         };
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         let hosts = &self.shared.gateway.load().admin.hosts;
-        bare.parse::<IpAddr>().is_ok() || bare.eq_ignore_ascii_case("localhost") || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+        bare.parse::<IpAddr>().is_ok()
+            || bare.eq_ignore_ascii_case("localhost")
+            || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
     fn metrics(&self) -> Response<Vec<u8>> {
@@ -75,7 +77,8 @@ impl Admin {
             let status = self.shared.keys.status(crate::auth::IssuerIndex(index));
             let error = status.last_error.map_or(String::new(), |error| format!("; last error: {error}"));
             if status.keys == 0 || !error.is_empty() {
-                lines.push_str(&format!("issuer {}: {} keys{error}\n", issuer.settings.issuer, status.keys));
+                // Writing to memory cannot fail.
+                let _ = writeln!(lines, "issuer {}: {} keys{error}", issuer.settings.issuer, status.keys);
             }
         }
         text(if verdict.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &lines)

@@ -48,6 +48,7 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "list the servers as http:// or https://; a name that resolves to several addresses is one server",
     ),
     key("upstreams.*.health_check", "remove it; a server that cannot be reached is passed over by `retries`"),
+    key("upstreams.*.read_timeout", "remove it; `response_timeout` also bounds the time between two reads of a response body"),
     key("upstreams.*.tls", "remove it; https servers are verified against the system's trust"),
     key("upstreams.*.circuit_breaker", "remove it"),
     key("routes.max_records", "remove it; `body` bounds the size"),

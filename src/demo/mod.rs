@@ -73,8 +73,7 @@ pub fn gateway(address: SocketAddr, admin: SocketAddr, api: SocketAddr, account:
         .replace("{ADDRESS}", &address.to_string())
         .replace("{ADMIN}", &admin.to_string())
         .replace("{API}", &api.to_string());
-    let mut gateway =
-        compile(Path::new("demo.toml"), &text).map_err(|problems| anyhow::anyhow!("{}", render_text(&problems)))?;
+    let mut gateway = compile(Path::new("demo.toml"), &text).map_err(|problems| anyhow::anyhow!("{}", render_text(&problems)))?;
     // A file would have to name files for the key and the accounts; the demo leaves none, so the endpoint is put in here.
     let endpoint = token_endpoint(account)?;
     gateway.auth.authenticator = Authenticator::new(vec![endpoint.as_issuer()], TOKEN_SIZE);

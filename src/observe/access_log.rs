@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::{
     config::{Log, LogFormat},
+    limit::Policy,
     reply::Outcome,
 };
 use std::{
@@ -46,7 +47,7 @@ impl Exchange<'_> {
         line.number("status", Some(u64::from(self.status)));
         line.text("outcome", Some(self.outcome.label()));
         line.text("reason", self.reason);
-        line.text("policy", self.policy.map(|policy| policy.label()));
+        line.text("policy", self.policy.map(Policy::label));
         line.text("subject", self.logged_subject(log.subject).as_deref());
         line.text("client_id", self.client_id);
         line.text("issuer", self.issuer);

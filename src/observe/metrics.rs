@@ -23,11 +23,9 @@ use std::{
 };
 
 /// 0.5 ms to 60 s.
-const DURATION_BUCKETS: [f64; 14] =
-    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0];
+const DURATION_BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0];
 /// 10 µs to 10 ms.
-const OVERHEAD_BUCKETS: [f64; 10] =
-    [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01];
+const OVERHEAD_BUCKETS: [f64; 10] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01];
 /// Labels of what is no route; routes begin with `/`.
 const PLACES: [&str; 6] = ["none", "outside", "unknown", "ping", "token", "jwks"];
 /// Methods by name; anything else is `other`.
@@ -160,8 +158,12 @@ impl Metrics {
             .map(|route| route.pattern.as_str().to_owned())
             .chain(PLACES.iter().map(|place| (*place).to_owned()))
             .collect();
-        let durations =
-            families.histograms("request_duration_seconds", "Time from request head to end of response.", &["route"], &DURATION_BUCKETS);
+        let durations = families.histograms(
+            "request_duration_seconds",
+            "Time from request head to end of response.",
+            &["route"],
+            &DURATION_BUCKETS,
+        );
         let upstreams: Vec<&str> = gateway.upstreams.0.iter().map(|upstream| upstream.settings.name.as_str()).collect();
         let upstream_durations = families.histograms(
             "upstream_duration_seconds",
@@ -171,16 +173,12 @@ impl Metrics {
         );
         let overhead =
             families.histograms("overhead_duration_seconds", "Time of the gateway's own in a request.", &[], &OVERHEAD_BUCKETS);
-        let decisions =
-            families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
+        let decisions = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
         let issuers: Vec<&str> =
             gateway.auth.authenticator.issuers().iter().map(|issuer| issuer.settings.issuer.as_str()).collect();
         let key_fetches = families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]);
-        let key_success = families.float_gauges(
-            "jwks_last_success_timestamp_seconds",
-            "When the key set was last fetched well.",
-            &["issuer"],
-        );
+        let key_success =
+            families.float_gauges("jwks_last_success_timestamp_seconds", "When the key set was last fetched well.", &["issuer"]);
         let keys = families.gauges("jwks_keys", "Usable keys of the issuer.", &["issuer"]);
         let failures = families.counters("upstream_failures_total", "Requests that an upstream failed.", &["upstream", "kind"]);
         let retries = families.counters("upstream_retries_total", "Attempts beyond the first.", &["upstream"]);
@@ -199,16 +197,16 @@ impl Metrics {
             connections: families.gauge("connections", "Client connections open now."),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
-            auth: AuthCounters::new(families.counters("auth_total", "Tokens judged.", &["issuer", "result"]), &issuers),
+            auth: AuthCounters::new(&families.counters("auth_total", "Tokens judged.", &["issuer", "result"]), &issuers),
             decisions: Policy::ALL
                 .iter()
-                .map(|policy| {
-                    ["admitted", "refused"].map(|decision| decisions.with_label_values(&[policy.label(), decision]))
-                })
+                .map(|policy| ["admitted", "refused"].map(|decision| decisions.with_label_values(&[policy.label(), decision])))
                 .collect(),
             key_fetches: issuers
                 .iter()
-                .map(|issuer| KeyFetch::ALL.iter().map(|result| key_fetches.with_label_values(&[*issuer, result.label()])).collect())
+                .map(|issuer| {
+                    KeyFetch::ALL.iter().map(|result| key_fetches.with_label_values(&[*issuer, result.label()])).collect()
+                })
                 .collect(),
             key_success: issuers.iter().map(|issuer| key_success.with_label_values(&[issuer])).collect(),
             keys: issuers.iter().map(|issuer| keys.with_label_values(&[issuer])).collect(),
@@ -265,9 +263,8 @@ impl Metrics {
     }
 
     /// Counts a fetch of keys.
-    pub fn key_fetch(&self, issuer: IssuerIndex, result: KeyFetch, keys: usize, now: Now) {
+    pub fn key_fetch(&self, issuer: IssuerIndex, result: KeyFetch, now: Now) {
         self.key_fetches[issuer.0][result as usize].inc();
-        self.keys[issuer.0].set(i64::try_from(keys).unwrap_or(i64::MAX));
         if result != KeyFetch::Failed {
             self.key_success[issuer.0].set(seconds(now.unix_ns));
         }
@@ -303,6 +300,9 @@ impl Metrics {
     pub fn scrape(&self, gateway: &Gateway, limits: &LimitState, log_dropped: u64, now: Now) -> Vec<u8> {
         let tokens = limits.global_tokens(&gateway.limits, now);
         self.global_tokens.set(i64::try_from(tokens).unwrap_or(i64::MAX));
+        for (gauge, issuer) in self.keys.iter().zip(gateway.auth.authenticator.issuers()) {
+            gauge.set(i64::try_from(issuer.keys.len()).unwrap_or(i64::MAX));
+        }
         self.users.set(i64::try_from(limits.users()).unwrap_or(i64::MAX));
         catch_up(&self.evictions, limits.evictions());
         catch_up(&self.log_dropped, log_dropped);
@@ -337,8 +337,11 @@ fn constant_families(families: &Families, gateway: &Gateway, now: Now) {
     families.gauge("config_last_reload_success", "Whether the last attempt to load the configuration went well.").set(1);
     let at = opts("config_last_reload_timestamp_seconds", "When the configuration in force was loaded.");
     families.add(Gauge::with_opts(at)).set(seconds(now.unix_ns));
-    let healthy =
-        families.gauges("upstream_healthy", "Whether the server takes requests; 1 where nothing checks it.", &["upstream", "server"]);
+    let healthy = families.gauges(
+        "upstream_healthy",
+        "Whether the server takes requests; 1 where nothing checks it.",
+        &["upstream", "server"],
+    );
     for upstream in &gateway.upstreams.0 {
         for server in &upstream.servers {
             let name = server.address.to_string();
@@ -406,7 +409,7 @@ impl AuthCounters {
     /// Results before the reasons for a refusal.
     const GOOD: [&'static str; 3] = ["cached", "verified", "no_keys"];
 
-    fn new(family: IntCounterVec, issuers: &[&str]) -> Self {
+    fn new(family: &IntCounterVec, issuers: &[&str]) -> Self {
         let reasons = || InvalidReason::ALL.iter().map(|reason| reason.label());
         let counters = |issuer: &str, results: &mut dyn Iterator<Item = &'static str>| {
             results.map(|result| family.with_label_values(&[issuer, result])).collect()

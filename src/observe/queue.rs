@@ -85,7 +85,7 @@ impl LogQueue {
                 output = open().ok().or(output);
             }
             if !lines.is_empty() && !write(output.as_mut(), &lines) {
-                self.dropped.fetch_add(lines.iter().filter(|byte| **byte == b'\n').count() as u64, Ordering::Relaxed);
+                self.dropped.fetch_add(lines.split(|byte| *byte == b'\n').count() as u64 - 1, Ordering::Relaxed);
                 output = None;
             }
             lines.clear();

@@ -1,7 +1,9 @@
 //! Pingora and the clocks: connections, phases, and the process around them. Each phase is short and calls what decides.
 
+mod bodies;
 mod client;
 mod clock;
+mod ctx;
 mod listeners;
 mod logger;
 mod peers;
@@ -14,4 +16,3 @@ mod writer;
 pub use clock::Clock;
 pub use server::{RunError, Running, Stop, start};
 pub use shared::Shared;
-

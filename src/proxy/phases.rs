@@ -4,35 +4,28 @@
 //! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
 
 use super::{
-    client::{Client, client},
+    bodies::{read_form, take_in_small_body},
+    client::client,
+    ctx::{Ctx, Measured},
     peers,
     shared::Shared,
     writer,
 };
 use crate::{
-    auth::VerifiedToken,
-    config::Gateway,
-    limit::{BulkSlot, Policy},
-    observe::{Exchange, Ids, UpstreamFailure},
+    observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
-    request::Request,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    time::Now,
     token::{TokenAnswer, TokenEndpoint},
-    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
+    upstream::{Edit, Hop, edit_request, server_host},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, Uri, header, uri::PathAndQuery};
 use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use prometheus::IntGauge;
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
@@ -42,70 +35,12 @@ pub struct Phases {
     pub redirect_only: bool,
 }
 
-/// What is known of one request, from its head to its record.
-pub struct Ctx {
-    gateway: Arc<Gateway>,
-    began: Now,
-    client: Client,
-    https: bool,
-    ids: Ids,
-    target: Target,
-    principal: Option<Arc<VerifiedToken>>,
-    headers: Option<ResponseHeaders>,
-    forward: Option<Forward>,
-    /// Held until the exchange ends.
-    _bulk: Option<BulkSlot>,
-    outcome: Outcome,
-    reason: Option<&'static str>,
-    policy: Option<Policy>,
-    /// What a hook found wrong before it raised an error.
-    failure: Option<Rejection>,
-    request_bytes: u64,
-    server_host: Option<HeaderValue>,
-    upstream_began_ns: Option<u64>,
-    upstream_status: Option<u16>,
-    retries: u32,
-    _in_flight: InFlight,
-}
-
-/// Counts a request as in flight for as long as it lives.
-struct InFlight(IntGauge);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 #[async_trait]
 impl ProxyHttp for Phases {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        let in_flight = self.shared.metrics.in_flight.clone();
-        in_flight.inc();
-        Ctx {
-            gateway: self.shared.gateway.load_full(),
-            began: self.shared.clock.now(),
-            client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
-            https: false,
-            ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
-            target: Target::None,
-            principal: None,
-            headers: None,
-            forward: None,
-            _bulk: None,
-            outcome: Outcome::Rejected,
-            reason: None,
-            policy: None,
-            failure: None,
-            request_bytes: 0,
-            server_host: None,
-            upstream_began_ns: None,
-            upstream_status: None,
-            retries: 0,
-            _in_flight: InFlight(in_flight),
-        }
+        Ctx::new(&self.shared, self.redirect_only)
     }
 
     /// No modules: the framework would put its compression into the way of every response.
@@ -119,6 +54,8 @@ impl ProxyHttp for Phases {
                 ctx._bulk = forward.take_bulk();
                 ctx.forward = Some(forward);
                 ctx.outcome = Outcome::Forwarded;
+                take_in_small_body(session).await?;
+                ctx.streamed = !session.as_downstream_mut().is_body_done();
                 Ok(false)
             }
             Action::Answer(reply) => self.answer(session, ctx, reply).await,
@@ -133,18 +70,21 @@ impl ProxyHttp for Phases {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
+        // A retry sends the body from its beginning.
+        ctx.request_bytes = 0;
         let Some((server, address)) = upstream.next() else {
             self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
             return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
         };
         ctx.server_host = server_host(&upstream.settings, server);
-        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout())))
+        let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
+        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed)))
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
-        let target = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(forward.path().as_bytes()))
+        let target = PathAndQuery::from_maybe_shared(forward.target().clone())
             .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
         head.set_uri(Uri::from(target));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
@@ -156,7 +96,7 @@ impl ProxyHttp for Phases {
             traceparent: &ctx.ids.traceparent,
             forward_authorization: ctx.gateway.auth.forward_authorization,
         };
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let request = ctx.request(session);
         let host = ctx.server_host.clone().or_else(|| request.host().and_then(|host| HeaderValue::try_from(host).ok()));
         let names = &ctx.gateway.auth.identity_headers;
         let mut result = Ok(());
@@ -169,6 +109,10 @@ impl ProxyHttp for Phases {
             }
         });
         result?;
+        // The gateway has answered it: a body that the client waits to send is asked for here.
+        if head.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
+            head.remove_header(&header::EXPECT);
+        }
         host.map_or(Ok(()), |host| head.insert_header(header::HOST, host))
     }
 
@@ -203,7 +147,7 @@ impl ProxyHttp for Phases {
         }
         let vary = merged_vary(head);
         let mut result = Ok(());
-        headers.write(&ctx.gateway, ctx.began, |name, value| {
+        headers.write(&ctx.gateway, self.shared.clock.now(), |name, value| {
             if let Err(error) = head.insert_header(name, value) {
                 result = Err(error);
             }
@@ -243,19 +187,17 @@ impl ProxyHttp for Phases {
                 self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
             }
             ctx.outcome = Outcome::UpstreamFailed;
-            log::debug!(target: "upstream", "{error}");
+            // The error's own words may quote header fields of either side.
+            log::debug!(target: "upstream", "{}", error.etype().as_str());
         }
         let Some(rejection) = rejection.filter(|_| session.response_written().is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let status = rejection.row().0.as_u16();
-        // Framing is whole when only the upstream failed and the body was read to its end: then the connection lives on.
-        let reuse = rejection.outcome() == Outcome::UpstreamFailed && session.as_downstream_mut().is_body_done();
-        if !reuse {
-            session.set_keepalive(None);
-        }
-        let written = self.reject(session, ctx, &rejection).await.is_ok();
-        FailToProxy { error_code: status, can_reuse_downstream: reuse && written }
+        // The framework gives up the client's connection after any error once an upstream was asked; the client must be told.
+        session.set_keepalive(None);
+        drop(self.reject(session, ctx, &rejection).await);
+        FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
@@ -268,7 +210,8 @@ impl ProxyHttp for Phases {
         let response_bytes = session.body_bytes_sent() as u64;
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
         let gone = status == 0 && error.is_some();
-        self.record(session, ctx, if gone { 499 } else { status }, [request_bytes, response_bytes], ended_ns, upstream_ns);
+        let status = if gone { 499 } else { status };
+        ctx.record(session, &self.shared, &Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
     }
 
     /// Failures are in the access log and the metrics.
@@ -305,12 +248,12 @@ impl Phases {
     async fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
         let shared = &self.shared;
         let decision = {
-            let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+            let request = ctx.request(session);
             decide(&ctx.gateway, &shared.state, &request, Attempt::First, ctx.began)
         };
         let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
         shared.keys.await_keys(issuer).await;
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
+        let request = ctx.request(session);
         decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), ctx.began)
     }
 
@@ -320,8 +263,8 @@ impl Phases {
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
-        ctx.headers =
-            Some(ResponseHeaders { shown: decision.shown, origin: decision.origin, request_id: ctx.ids.request_id.clone() });
+        let request_id = ctx.ids.request_id.clone();
+        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.began));
         decision.action
     }
 
@@ -331,7 +274,7 @@ impl Phases {
     }
 
     async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
-        ctx.outcome = rejection.outcome();
+        ctx.outcome = if ctx.target == Target::Ping { Outcome::Answered } else { rejection.outcome() };
         ctx.reason = Some(rejection.reason());
         ctx.policy = rejection.policy();
         let reply = rejection.reply(&session.req_header().headers, &ctx.ids.request_id);
@@ -340,7 +283,10 @@ impl Phases {
 
     async fn write(&self, session: &mut Session, ctx: &Ctx, reply: &Reply) -> Result<bool> {
         if let Some(headers) = &ctx.headers {
-            writer::write(session, reply, headers, &ctx.gateway, ctx.began).await?;
+            // An answer after a wait, for keys or for an upstream, is rare enough to read the clock for.
+            let waited = ctx.upstream_began_ns.is_some() || ctx.reason == Some("keys_unavailable");
+            let now = if waited { self.shared.clock.now() } else { ctx.began };
+            writer::write(session, reply, headers, &ctx.gateway, now).await?;
         }
         Ok(true)
     }
@@ -372,63 +318,6 @@ impl Phases {
         self.shared.metrics.upstream_retried(forward.upstream());
         true
     }
-
-    fn record(
-        &self,
-        session: &Session,
-        ctx: &Ctx,
-        status: u16,
-        bytes: [u64; 2],
-        ended_ns: u64,
-        upstream_ns: Option<u64>,
-    ) {
-        let request = request(session, &ctx.client, ctx.https, self.redirect_only);
-        let upstream = ctx.forward.as_ref().map(|forward| ctx.gateway.upstreams.at(forward.upstream()));
-        let principal = ctx.principal.as_deref();
-        let text = |name| request.header(name).and_then(|value| value.to_str().ok());
-        let made_here = ctx.ids.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default();
-        let exchange = Exchange {
-            began_unix_ns: ctx.began.unix_ns,
-            request_id: ctx.ids.request_id.to_str().unwrap_or_default(),
-            trace_id: incoming_trace(request.headers()).unwrap_or(made_here),
-            client: ctx.client.address,
-            method: request.method().as_str(),
-            scheme: if ctx.https { "https" } else { "http" },
-            host: request.host().unwrap_or_default(),
-            path: request.raw_path(),
-            target: ctx.target,
-            route: self.shared.metrics.place_name(ctx.target),
-            protocol: protocol(request.parts.version),
-            status,
-            outcome: ctx.outcome,
-            reason: ctx.reason,
-            policy: ctx.policy,
-            subject: principal.map(VerifiedToken::subject),
-            client_id: principal.and_then(VerifiedToken::client_id),
-            issuer: principal.map(VerifiedToken::issuer_name),
-            request_bytes: bytes[0],
-            response_bytes: bytes[1],
-            duration_ns: ended_ns.saturating_sub(ctx.began.monotonic_ns),
-            upstream_ns,
-            upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
-            upstream_status: ctx.upstream_status,
-            retries: ctx.retries,
-            user_agent: text(header::USER_AGENT),
-            origin: text(header::ORIGIN),
-        };
-        self.shared.metrics.record(&exchange);
-        let log = &ctx.gateway.log;
-        if exchange.is_logged(log, chance(&ctx.ids.traceparent)) {
-            self.shared.log.push(|out| exchange.write_line(log, out));
-        }
-    }
-}
-
-/// The request as the stages see it.
-fn request<'s>(session: &'s Session, client: &Client, https: bool, redirect_only: bool) -> Request<'s> {
-    let head = session.req_header();
-    let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
-    Request { parts: head.as_ref(), target, client: client.address, https, redirect_only }
 }
 
 /// `Vary: Origin` beside what the upstream varies by.
@@ -441,25 +330,6 @@ fn merged_vary(head: &ResponseHeader) -> Option<HeaderValue> {
     HeaderValue::try_from(merged).ok()
 }
 
-/// The body of a token request; `None` when it is longer than any good one.
-async fn read_form(session: &mut Session) -> Result<Option<Vec<u8>>> {
-    let told = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if told.is_some_and(|length: usize| length > TokenEndpoint::MAX_BODY) {
-        return Ok(None);
-    }
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        session.as_downstream_mut().write_continue_response().await?;
-    }
-    let mut body = Vec::new();
-    while let Some(part) = session.as_downstream_mut().read_request_body().await? {
-        body.extend_from_slice(&part);
-        if body.len() > TokenEndpoint::MAX_BODY {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body))
-}
-
 /// RFC 6749, section 5: JSON that nobody may store.
 fn token_reply(answer: TokenAnswer) -> Reply {
     let mut reply = Reply::json(answer.status, answer.body);
@@ -470,18 +340,3 @@ fn token_reply(answer: TokenAnswer) -> Reply {
     }
     reply
 }
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
-    }
-}
-
-/// A number from 0 to 1 out of the request's own random name: no other source of chance is needed for sampling.
-fn chance(traceparent: &HeaderValue) -> f64 {
-    let digits = traceparent.to_str().ok().and_then(|text| text.get(3..11)).unwrap_or("0");
-    f64::from(u32::from_str_radix(digits, 16).unwrap_or(0)) / f64::from(u32::MAX)
-}
-

@@ -235,24 +235,14 @@ fn url(listener: &Listener, socket: &Bound) -> String {
 fn share(gateway: Gateway, metrics: Metrics, log: Arc<LogQueue>, clock: Clock) -> Result<Arc<Shared>, RunError> {
     let mut seed = [0u8; 32];
     getrandom::fill(&mut seed).map_err(|error| RunError::System(io::Error::other(error.to_string())))?;
-    let key = std::array::from_fn(|word| {
-        seed[word * 8..word * 8 + 8].iter().fold(0u64, |key, byte| key << 8 | u64::from(*byte))
-    });
+    let key = std::array::from_fn(|word| seed[word * 8..word * 8 + 8].iter().fold(0u64, |key, byte| key << 8 | u64::from(*byte)));
+    let metrics = Arc::new(metrics);
+    let now: crate::remote::Clock = Arc::new(move || clock.now());
+    let counting = Arc::clone(&metrics);
+    let count: OnFetch = Arc::new(move |issuer: IssuerIndex, result| counting.key_fetch(issuer, key_fetch(result), clock.now()));
+    let keys = Arc::new(KeyFetcher::new(&gateway.auth.authenticator, &now, &count));
     let state = State::new(&gateway);
-    let gateway = Arc::new(gateway);
-    Ok(Arc::new_cyclic(|shared: &std::sync::Weak<Shared>| {
-        let shared = shared.clone();
-        let count = move |issuer: IssuerIndex, result| {
-            if let Some(shared) = shared.upgrade() {
-                let keys = shared.gateway.load().auth.authenticator.issuers()[issuer.0].keys.len();
-                shared.metrics.key_fetch(issuer, key_fetch(result), keys, shared.clock.now());
-            }
-        };
-        let now: crate::remote::Clock = Arc::new(move || clock.now());
-        let count: OnFetch = Arc::new(count);
-        let keys = KeyFetcher::new(&gateway.auth.authenticator, &now, &count);
-        Shared { gateway: ArcSwap::new(gateway), state, metrics, keys: Arc::new(keys), clock, log, ids: RequestIds::new(key) }
-    }))
+    Ok(Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), state, metrics, keys, clock, log, ids: RequestIds::new(key) }))
 }
 
 fn key_fetch(result: FetchResult) -> KeyFetch {

@@ -18,7 +18,7 @@ pub struct Shared {
     /// Buckets and verified tokens.
     pub state: State,
     /// Every metric family.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Keys of the issuers.
     pub keys: Arc<KeyFetcher>,
     /// The clocks.

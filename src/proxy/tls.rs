@@ -81,7 +81,8 @@ fn covers(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
 
 fn certified_key(files: &TlsCertificate) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.private_key).map_err(|error| TlsError::Pem(files.private_key.clone(), error))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.private_key).map_err(|error| TlsError::Pem(files.private_key.clone(), error))?;
     let unusable = |error: rustls::Error| TlsError::Unusable(files.private_key.clone(), error.to_string());
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(unusable)?;
     Ok(Arc::new(key))
@@ -92,7 +93,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     CertificateDer::pem_file_iter(path).map_err(pem)?.collect::<Result<_, _>>().map_err(pem)
 }
 
-fn client_verifier(path: &Path, provider: Arc<rustls::crypto::CryptoProvider>) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+fn client_verifier(
+    path: &Path,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|error| TlsError::Unusable(path.to_owned(), error.to_string()))?;

@@ -40,7 +40,29 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
     if !bodiless {
         session.write_response_body(Some(reply.body.clone()), true).await?;
     }
+    if session.is_http2() {
+        drain_stream(session).await;
+    }
     Ok(())
+}
+
+/// HTTP/2: a stream that ends while the client still sends is reset, which is within RFC 9113, section 8.1, but costs some
+/// clients the answer (seen with curl 7.88). A body that is small and comes soon is taken off first.
+async fn drain_stream(session: &mut Session) {
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let mut left = LONGEST_DRAIN;
+    let all = async {
+        while let Ok(Some(part)) = session.as_downstream_mut().read_request_body().await {
+            left = left.saturating_sub(part.len() as u64);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whether it all came makes no difference: the answer is sent.
+    drop(tokio::time::timeout(DRAIN_TIMEOUT, all).await);
 }
 
 /// Whether the connection is used again, and what happens to a request body that nobody read.

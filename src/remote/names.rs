@@ -1,6 +1,6 @@
 //! Names of upstream servers, resolved at the start and again and again, so that a moved server is found.
 
-use crate::config::Gateway;
+use crate::{config::Gateway, upstream::Server};
 use std::{sync::Arc, time::Duration};
 
 /// Between two look-ups of a name that is known.
@@ -12,8 +12,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps the addresses of all named servers current; never returns while there are any.
 pub async fn resolve_names(gateway: Arc<Gateway>) {
-    let has_names = gateway.upstreams.0.iter().flat_map(|upstream| &upstream.servers).any(crate::upstream::Server::is_name);
-    while has_names {
+    if !gateway.upstreams.0.iter().flat_map(|upstream| &upstream.servers).any(Server::is_name) {
+        return;
+    }
+    loop {
         let mut pause = LOOK_UP_EVERY;
         for server in gateway.upstreams.0.iter().flat_map(|upstream| &upstream.servers).filter(|server| server.is_name()) {
             let look_up = tokio::net::lookup_host((server.address.host.as_str(), server.address.port));

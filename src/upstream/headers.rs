@@ -70,7 +70,9 @@ pub fn edit_request(
             apply(Edit::Remove(name.clone()));
         }
     }
-    if !hop.forward_authorization {
+    if hop.forward_authorization {
+        restore(request.headers(), &mut apply);
+    } else {
         apply(Edit::Remove(header::AUTHORIZATION));
     }
     if let Some(principal) = principal {
@@ -115,7 +117,21 @@ fn is_forwarding_twin(name: &str) -> bool {
 
 /// Whether `name` (lower case, as [`HeaderName`] keeps it) becomes `own` when `_` is read as `-`.
 fn folds_into(name: &str, own: &str) -> bool {
-    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-')))
+    name.len() == own.len()
+        && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-')))
+}
+
+/// Puts back what `Connection` must not be able to take away: a client, or a proxy before this one, that nominates
+/// `Authorization` would have the upstream see an anonymous request where the gateway saw a user.
+fn restore(headers: &HeaderMap, apply: &mut impl FnMut(Edit)) {
+    if !headers.contains_key(header::CONNECTION) {
+        return;
+    }
+    for name in [header::AUTHORIZATION, header::ORIGIN] {
+        if let Some(value) = headers.get(&name) {
+            apply(Edit::Set(name, value.clone()));
+        }
+    }
 }
 
 fn set_identity(names: &IdentityHeaders, principal: &VerifiedToken, apply: &mut impl FnMut(Edit)) {

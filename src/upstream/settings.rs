@@ -12,10 +12,8 @@ pub struct UpstreamSettings {
     /// The client's `Host` goes on; else the server's name.
     pub preserve_host: bool,
     pub connect_timeout: Duration,
-    /// From the request sent to the response head.
+    /// From the request sent to the response head, and between two reads of a response body.
     pub response_timeout: Duration,
-    /// Between two reads of a response body.
-    pub read_timeout: Duration,
     pub retries: u32,
 }
 
@@ -33,14 +31,19 @@ pub struct ServerAddress {
 /// Names of the headers that tell the upstream who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct IdentityHeaders { pub subject: HeaderName, pub issuer: HeaderName, pub client_id: HeaderName, pub username: HeaderName, pub scopes: HeaderName, pub groups: HeaderName }
+pub struct IdentityHeaders {
+    pub subject: HeaderName,
+    pub issuer: HeaderName,
+    pub client_id: HeaderName,
+    pub username: HeaderName,
+    pub scopes: HeaderName,
+    pub groups: HeaderName,
+}
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
-        match self.host.contains(':') {
-            true => write!(formatter, "{scheme}://[{}]:{}", self.host, self.port),
-            false => write!(formatter, "{scheme}://{}:{}", self.host, self.port),
-        }
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(formatter, "{scheme}://{open}{}{close}:{}", self.host, self.port)
     }
 }

@@ -2,7 +2,7 @@
 use super::DEADLINE;
 use serde_json::Value;
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -29,7 +29,7 @@ pub struct Client {
 }
 
 /// A response as it came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -157,9 +157,18 @@ impl Client {
     #[track_caller]
     fn read_line(&mut self) -> String {
         let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).unwrap_or_else(|error| panic!("reading a line: {error}"));
+        if let Err(error) = self.stream.read_until(b'\n', &mut line) {
+            panic!("reading a line: {error}");
+        }
         let text = String::from_utf8(line).expect("lines of a head are text");
-        text.strip_suffix("\r\n").unwrap_or_else(|| panic!("a whole line, not {text:?}: the connection was closed")).to_owned()
+        let Some(line) = text.strip_suffix("\r\n") else { panic!("a whole line, not {text:?}: the connection was closed") };
+        line.to_owned()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?} {}", self.status, self.headers, self.text())
     }
 }
 

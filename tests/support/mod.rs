@@ -3,7 +3,7 @@
 //! Every address is chosen by the system, every wait ends at an event or at `DEADLINE`, and every process started here is ended by
 //! its own id. Nothing here skips: a tool that is missing is a failed test.
 #![allow(dead_code, unused_imports, reason = "each test binary includes this module and uses its own part of it")]
-#![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "tests: a panic is how they fail")]
+#![allow(clippy::must_use_candidate, clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
 mod backend;
 mod client;

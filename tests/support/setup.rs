@@ -1,6 +1,9 @@
 //! A configuration and the files beside it: what a test says nothing about is a working installation.
 use super::{Gateway, Issuer};
-use std::net::SocketAddr;
+use std::{
+    fmt::{self, Write},
+    net::SocketAddr,
+};
 
 /// The parts of a configuration that tests vary.
 pub struct Setup {
@@ -52,13 +55,13 @@ impl Setup {
 
     /// Adds an `[[auth.issuers]]` table with these lines.
     pub fn issuer(mut self, lines: &str) -> Self {
-        self.issuers.push_str(&format!("[[auth.issuers]]\n{lines}\n"));
+        add(&mut self.issuers, format_args!("[[auth.issuers]]\n{lines}"));
         self
     }
 
     /// More lines in `[upstreams.api]`.
     pub fn upstream(mut self, lines: &str) -> Self {
-        self.upstreams.push_str(&format!("{lines}\n"));
+        add(&mut self.upstreams, format_args!("{lines}"));
         self
     }
 
@@ -70,13 +73,13 @@ impl Setup {
 
     /// Another route.
     pub fn route(mut self, lines: &str) -> Self {
-        self.routes.push_str(&format!("[[routes]]\n{lines}\n"));
+        add(&mut self.routes, format_args!("[[routes]]\n{lines}"));
         self
     }
 
     /// Any other tables.
     pub fn with(mut self, tables: &str) -> Self {
-        self.rest.push_str(&format!("{tables}\n"));
+        add(&mut self.rest, format_args!("{tables}"));
         self
     }
 
@@ -103,4 +106,8 @@ impl Setup {
     pub fn start_unready(self) -> Gateway {
         Gateway::start_with(&self.toml(), &self.files)
     }
+}
+
+fn add(text: &mut String, lines: fmt::Arguments<'_>) {
+    writeln!(text, "{lines}").expect("BUG: a string takes everything");
 }

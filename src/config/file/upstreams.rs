@@ -45,7 +45,6 @@ fn upstream(name: &str, table: &Table<'_>) -> UpstreamSettings {
         preserve_host: table.boolean("preserve_host", true),
         connect_timeout: table.duration("connect_timeout", Duration::from_secs(2), &(MILLISECOND..=HOUR)),
         response_timeout: table.duration("response_timeout", Duration::from_secs(29), &(MILLISECOND..=HOUR)),
-        read_timeout: table.duration("read_timeout", Duration::from_secs(60), &(MILLISECOND..=24 * HOUR)),
         retries: table.integer_u32("retries", 1, &(0..=10)),
     };
     table.word("protocol", (), &[("http", ())]);

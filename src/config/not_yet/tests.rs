@@ -31,6 +31,7 @@ fn these_are_not_in_this_version() {
         "upstreams.*.balance = hash",
         "upstreams.*.servers = srv+http://",
         "upstreams.*.health_check",
+        "upstreams.*.read_timeout",
         "upstreams.*.tls",
         "upstreams.*.circuit_breaker",
         "routes.max_records",

@@ -152,7 +152,6 @@ fn the_servers_name_is_its_host_with_a_port_that_is_not_the_schemes() {
             preserve_host,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(29),
-            read_timeout: Duration::from_secs(60),
             retries: 1,
         };
         let upstreams = Upstreams::new(vec![settings]);
@@ -168,7 +167,8 @@ fn the_servers_name_is_its_host_with_a_port_that_is_not_the_schemes() {
 
 #[test]
 fn a_request_over_http_2_says_so_in_via() {
-    let mut parts = http::Request::builder().uri("https://api.example.com/x").version(Version::HTTP_2).body(()).expect("a request");
+    let mut parts =
+        http::Request::builder().uri("https://api.example.com/x").version(Version::HTTP_2).body(()).expect("a request");
     let parts = std::mem::replace(&mut parts, http::Request::new(())).into_parts().0;
     let request = Request { parts: &parts, target: "/x", client: [127, 0, 0, 1].into(), https: true, redirect_only: false };
     assert_eq!(super::via(&request), "2 stackflow-gateway");

@@ -10,7 +10,6 @@ fn upstreams(hosts: &[&str]) -> Upstreams {
         preserve_host: true,
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(29),
-        read_timeout: Duration::from_secs(60),
         retries: 1,
     }])
 }

@@ -170,8 +170,8 @@ fn a_server_has_the_port_of_its_scheme_unless_written() {
 fn upstreams_have_the_documented_defaults() {
     let upstream = &accepted("").upstreams[0];
     assert_eq!((upstream.name.as_str(), upstream.preserve_host, upstream.retries), ("api", true, 1));
-    let times = [upstream.connect_timeout, upstream.response_timeout, upstream.read_timeout];
-    assert_eq!(times.map(|time| time.as_secs()), [2, 29, 60]);
+    let times = [upstream.connect_timeout, upstream.response_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [2, 29]);
 }
 
 #[test]

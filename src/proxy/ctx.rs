@@ -1,0 +1,167 @@
+//! What is known of one request, from its head to its record.
+
+use super::{client::Client, shared::Shared};
+use crate::{
+    auth::VerifiedToken,
+    config::Gateway,
+    limit::{BulkSlot, Policy},
+    observe::{Exchange, Ids},
+    pipeline::{Forward, Target},
+    reply::{Outcome, Rejection},
+    request::Request,
+    response_headers::ResponseHeaders,
+    time::Now,
+    upstream::incoming_trace,
+};
+use http::{HeaderValue, Version, header};
+use pingora_proxy::Session;
+use prometheus::IntGauge;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// What is known of one request, from its head to its record.
+pub struct Ctx {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) began: Now,
+    pub(super) client: Client,
+    pub(super) https: bool,
+    pub(super) ids: Ids,
+    pub(super) target: Target,
+    pub(super) principal: Option<Arc<VerifiedToken>>,
+    pub(super) headers: Option<ResponseHeaders>,
+    pub(super) forward: Option<Forward>,
+    /// Held until the exchange ends.
+    pub(super) _bulk: Option<BulkSlot>,
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<&'static str>,
+    pub(super) policy: Option<Policy>,
+    /// What a hook found wrong before it raised an error.
+    pub(super) failure: Option<Rejection>,
+    pub(super) request_bytes: u64,
+    pub(super) server_host: Option<HeaderValue>,
+    pub(super) upstream_began_ns: Option<u64>,
+    pub(super) upstream_status: Option<u16>,
+    pub(super) retries: u32,
+    /// The request's body is sent on as it comes.
+    pub(super) streamed: bool,
+    /// Its listener only redirects to https.
+    pub(super) redirect_only: bool,
+    _in_flight: InFlight,
+}
+
+/// Counts a request as in flight for as long as it lives.
+struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What was measured of an exchange at its end.
+pub(super) struct Measured {
+    pub(super) status: u16,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+    pub(super) ended_ns: u64,
+    pub(super) upstream_ns: Option<u64>,
+}
+
+impl Ctx {
+    /// A request whose head was read just now; one `Arc` of the configuration from here to its end.
+    pub(super) fn new(shared: &Shared, redirect_only: bool) -> Self {
+        let in_flight = shared.metrics.in_flight.clone();
+        in_flight.inc();
+        Self {
+            gateway: shared.gateway.load_full(),
+            began: shared.clock.now(),
+            client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
+            https: false,
+            ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
+            target: Target::None,
+            principal: None,
+            headers: None,
+            forward: None,
+            _bulk: None,
+            outcome: Outcome::Rejected,
+            reason: None,
+            policy: None,
+            failure: None,
+            request_bytes: 0,
+            server_host: None,
+            upstream_began_ns: None,
+            upstream_status: None,
+            retries: 0,
+            streamed: false,
+            redirect_only,
+            _in_flight: InFlight(in_flight),
+        }
+    }
+
+    /// The request as the stages see it.
+    pub(super) fn request<'s>(&self, session: &'s Session) -> Request<'s> {
+        let head = session.req_header();
+        let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
+        let (https, redirect_only) = (self.https, self.redirect_only);
+        Request { parts: head.as_ref(), target, client: self.client.address, https, redirect_only }
+    }
+
+    /// Counts the exchange and writes its line.
+    pub(super) fn record(&self, session: &Session, shared: &Shared, measured: &Measured) {
+        let request = self.request(session);
+        let upstream = self.forward.as_ref().map(|forward| self.gateway.upstreams.at(forward.upstream()));
+        let principal = self.principal.as_deref();
+        let text = |name| request.header(name).and_then(|value| value.to_str().ok());
+        let made_here = self.ids.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default();
+        let exchange = Exchange {
+            began_unix_ns: self.began.unix_ns,
+            request_id: self.ids.request_id.to_str().unwrap_or_default(),
+            trace_id: incoming_trace(request.headers()).unwrap_or(made_here),
+            client: self.client.address,
+            method: request.method().as_str(),
+            scheme: if self.https { "https" } else { "http" },
+            host: request.host().unwrap_or_default(),
+            path: request.raw_path(),
+            target: self.target,
+            route: shared.metrics.place_name(self.target),
+            protocol: protocol(request.parts.version),
+            status: measured.status,
+            outcome: self.outcome,
+            reason: self.reason,
+            policy: self.policy,
+            subject: principal.map(VerifiedToken::subject),
+            client_id: principal.and_then(VerifiedToken::client_id),
+            issuer: principal.map(VerifiedToken::issuer_name),
+            request_bytes: measured.request_bytes,
+            response_bytes: measured.response_bytes,
+            duration_ns: measured.ended_ns.saturating_sub(self.began.monotonic_ns),
+            upstream_ns: measured.upstream_ns,
+            upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
+            upstream_status: self.upstream_status,
+            retries: self.retries,
+            user_agent: text(header::USER_AGENT),
+            origin: text(header::ORIGIN),
+        };
+        shared.metrics.record(&exchange);
+        let log = &self.gateway.log;
+        if exchange.is_logged(log, chance(&self.ids.traceparent)) {
+            shared.log.push(|out| exchange.write_line(log, out));
+        }
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// A number from 0 to 1 out of the request's own random name: no other source of chance is needed for sampling.
+fn chance(traceparent: &HeaderValue) -> f64 {
+    let digits = traceparent.to_str().ok().and_then(|text| text.get(3..11)).unwrap_or("0");
+    f64::from(u32::from_str_radix(digits, 16).unwrap_or(0)) / f64::from(u32::MAX)
+}
