@@ -116,6 +116,7 @@ pub fn start(gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
                 app: proxies.of(listener),
                 tls: tls.clone(),
                 shutdown: shutdown.clone(),
+                clock,
                 connections: Arc::clone(&connections),
             };
             accepted.push((socket.copy().map_err(RunError::System)?, serving));
@@ -284,7 +285,7 @@ fn spawn_worker(number: usize, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>
 fn spawn_background(shared: &Arc<Shared>, gateway: &Arc<Gateway>, admin: Bound, shutdown: watch::Receiver<bool>) {
     let app = Arc::new(HttpServer::new_app(Admin::new(Arc::clone(shared))));
     // The admin listener answers until the process ends; it has no part in draining.
-    let serving = Serving { app, tls: None, shutdown, connections: Connections::new(uncounted()) };
+    let serving = Serving { app, tls: None, shutdown, clock: shared.clock, connections: Connections::new(uncounted()) };
     drop(tokio::spawn(async move {
         if let Err(error) = accept(admin, serving).await {
             log::error!(target: "listeners", "the admin listener cannot be used: {error}");
