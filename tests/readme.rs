@@ -63,13 +63,8 @@ fn every_command_and_flag_exists() {
     };
     let mut seen = BTreeSet::new();
     for line in code() {
-        let Some((_, call)) = line
-            .replace("cargo run --release --", "stackflow-gateway")
-            .split_once("stackflow-gateway ")
-            .map(|(before, call)| (before.to_owned(), call.to_owned()))
-        else {
-            continue;
-        };
+        let line = line.replace("cargo run --release --", "stackflow-gateway");
+        let Some((_, call)) = line.split_once("stackflow-gateway ") else { continue };
         let mut words = call.split_whitespace();
         let command = words.next().expect("a command");
         let help = help(&[command, "--help"]);
