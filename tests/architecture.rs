@@ -1,4 +1,5 @@
-//! The invariants of the architecture that the compiler does not hold, held by reading the sources.
+//! The invariants of the architecture that the compiler does not hold, held by reading the sources; and that the map in the
+//! crate docs is true.
 //!
 //! What the types hold is not here: that only a verified token or an open route forwards stands as examples, one that
 //! compiles and one that must not, at `pipeline::Forward` and `auth::VerifiedToken`.
@@ -27,15 +28,22 @@ fn check(rule: &str, offends: impl Fn(&Source) -> bool) {
 }
 
 #[test]
-fn only_the_outside_names_the_framework() {
-    check("names pingora", |source| source.code.contains("pingora") && !source.is_in(&OUTSIDE));
+fn only_the_proxy_and_the_admin_listener_name_pingora() {
+    check("names pingora", |source| source.code.contains("pingora") && !source.is_in(&["proxy", "admin"]));
 }
 
 #[test]
-fn only_one_file_reads_a_clock() {
-    let clocks = ["Instant::now", "SystemTime::now", ".elapsed(", "clock_gettime", "Utc::now", "Local::now"];
+fn one_file_reads_the_clocks() {
+    let clocks = ["Instant::now", "SystemTime::now", "Timestamp::now", "Utc::now", "Local::now", ".elapsed(", "clock_gettime"];
     check("reads a clock", |source| {
         source.path != "src/proxy/clock.rs" && clocks.iter().any(|clock| source.code.contains(clock))
+    });
+}
+
+#[test]
+fn the_configuration_has_one_cell() {
+    check("holds the configuration in a cell", |source| {
+        source.path != "src/proxy/shared.rs" && source.code.contains("ArcSwap<Gateway>")
     });
 }
 
@@ -87,7 +95,7 @@ fn has_word(code: &str, word: &str) -> bool {
 }
 
 #[test]
-fn stages_do_not_know_each_other() {
+fn no_stage_names_another() {
     for stage in STAGES {
         let known = [stage, "time", "secret", "request"];
         check(&format!("{stage} may name only {known:?}"), |source| {
@@ -114,7 +122,7 @@ fn what_is_expected_is_a_proof_and_its_failure_a_bug() {
 
 #[test]
 fn files_are_short_and_say_what_they_decide() {
-    let sources = sources();
+    let sources: Vec<Source> = tree().into_iter().filter(Source::is_rust).collect();
     let long = offenders(&sources, |source| source.text.lines().count() > 500);
     assert!(long.is_empty(), "more than 500 lines: {long:#?}");
     let silent = offenders(&sources, |source| !source.text.starts_with("//! "));
@@ -123,7 +131,7 @@ fn files_are_short_and_say_what_they_decide() {
 
 #[test]
 fn functions_fit_on_a_screen() {
-    let sources = sources();
+    let sources: Vec<Source> = tree().into_iter().filter(Source::is_rust).collect();
     let functions = sources.iter().flat_map(|source| source.functions().into_iter().map(|function| (&source.path, function)));
     let long: Vec<_> = functions.filter(|(_, (_, lines))| *lines > 70).collect();
     assert!(long.is_empty(), "more than 70 lines: {long:#?}");
@@ -146,4 +154,30 @@ fn the_tree_stands_for_itself() {
     let tree = tree();
     let offenders = offenders(&tree, |file| foreign.iter().any(|text| file.text.contains(text)));
     assert!(offenders.is_empty(), "names a place of one machine, or a registry: {offenders:#?}");
+}
+
+/// The crate docs.
+fn map() -> String {
+    include_str!("../src/lib.rs").lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_map_shows_every_module() {
+    let map = map();
+    let modules = include_str!("../src/lib.rs").lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let rows: Vec<&str> = map.lines().filter(|line| line.starts_with("//! | ")).collect();
+    let missing: Vec<_> = modules.filter(|module| !rows.iter().any(|row| row.contains(&format!("[`{module}`]")))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_test_that_the_map_names_exists() {
+    let tree = tree();
+    let map = map();
+    let is_name = |word: &str| word.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    let names: Vec<&str> = map.split('`').filter(|word| is_name(word) && word.matches('_').count() >= 3).collect();
+    assert!(names.len() > 12, "{names:?}");
+    let exists = |name: &str| tree.iter().any(|file| file.text.contains(&format!("#[test]\nfn {name}()")));
+    let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

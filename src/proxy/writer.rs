@@ -1,7 +1,7 @@
 //! Writes the gateway's own answers, so that they cost little and keep the connection.
 
 use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -19,22 +19,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client is gone.
 pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeaders, gateway: &Gateway, now: Now) -> Result<()> {
     settle_connection(session, reply);
-    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 10))?;
+    let mut head = http::Response::new(()).into_parts().0;
+    head.status = reply.status;
+    head.headers = HeaderMap::with_capacity(reply.headers.len() + 10);
     for (name, value) in &reply.headers {
-        head.insert_header(name.clone(), value.clone())?;
+        head.headers.insert(name.clone(), value.clone());
     }
-    // A preflight's own Vary is longer than the one that every response carries.
-    let vary = head.headers.get(header::VARY).cloned();
-    let mut result = Ok(());
-    headers.write(gateway, now, |name, value| {
-        if let Err(error) = head.insert_header(name, value) {
-            result = Err(error);
-        }
-    });
-    result?;
-    if let Some(vary) = vary {
-        head.insert_header(header::VARY, vary)?;
-    }
+    headers.write(gateway, now, |name, value| drop(head.headers.insert(name, value)));
+    let head = ResponseHeader::from(head);
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {

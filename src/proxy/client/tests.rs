@@ -3,7 +3,7 @@
 use super::{Client, client};
 use http::{HeaderMap, HeaderValue};
 
-/// Who the client is behind `peer`, when 10.0.0.0/8 and fd00::/8 are trusted.
+/// Who the client is behind `peer`, when `10.0.0.0/8` and `fd00::/8` are trusted.
 fn check(peer: &str, forwarded_for: &[&str], expected: &str) {
     let mut headers = HeaderMap::new();
     for value in forwarded_for {
