@@ -5,6 +5,7 @@
 use crate::{
     auth::InvalidReason,
     limit::{Policy, Refusal},
+    response_headers::decimal,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -254,7 +255,7 @@ impl Rejection {
         let media_type = if problem { "application/problem+json" } else { "application/json" };
         let mut headers = self.own_headers();
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
-        headers.push((header::CONTENT_LENGTH, HeaderValue::from(body.len())));
+        headers.push((header::CONTENT_LENGTH, decimal(body.len() as u64)));
         Reply { status, headers, body, close: self.closes() }
     }
 
@@ -286,7 +287,7 @@ impl Rejection {
             }
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, allow.clone())],
             Self::RateLimited(refusal) => vec![
-                (header::RETRY_AFTER, HeaderValue::from(refusal.retry_after_s)),
+                (header::RETRY_AFTER, decimal(refusal.retry_after_s)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             ],
             Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
@@ -315,7 +316,7 @@ impl Reply {
     pub fn json(status: StatusCode, body: Bytes) -> Self {
         let headers = vec![
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (header::CONTENT_LENGTH, HeaderValue::from(body.len())),
+            (header::CONTENT_LENGTH, decimal(body.len() as u64)),
         ];
         Self { status, headers, body, close: false }
     }

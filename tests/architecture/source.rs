@@ -52,13 +52,16 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 fn read(path: &Path) -> Option<Source> {
     let text = String::from_utf8(fs::read(path).ok()?).ok()?;
     let path = path.strip_prefix(root()).ok()?.to_string_lossy().replace('\\', "/");
-    let code = if path.ends_with(".rs") { code(&text) } else { String::new() };
-    Some(Source { path, text, code })
+    let mut source = Source { path, text, code: String::new() };
+    if source.is_rust() {
+        source.code = code(&source.text);
+    }
+    Some(source)
 }
 
 impl Source {
     pub fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
     }
 
     /// Unit tests, and what only they use.
