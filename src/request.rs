@@ -1,6 +1,6 @@
 //! All that a stage may see of a request: its head, borrowed, and what the connection tells.
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use std::net::IpAddr;
 
 /// A request as the stages see it.
@@ -16,6 +16,8 @@ pub struct Request<'a> {
     pub https: bool,
     /// Its listener only redirects to https.
     pub redirect_only: bool,
+    /// A body follows the head, as the protocol's framing tells.
+    pub has_body: bool,
 }
 
 impl<'a> Request<'a> {
@@ -74,23 +76,13 @@ impl<'a> Request<'a> {
         self.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
     }
 
-    /// Whether the head says that a body follows. HTTP/2 without a length: only of methods that define one.
-    #[must_use]
-    pub fn has_body(&self) -> bool {
-        match self.content_length() {
-            Some(length) => length > 0,
-            None if self.parts.version == Version::HTTP_2 => matches!(*self.method(), Method::POST | Method::PUT | Method::PATCH),
-            None => self.headers().contains_key(header::TRANSFER_ENCODING),
-        }
-    }
-
     /// Bytes of all names and values, with four for the separators of each field.
     #[must_use]
     pub fn header_bytes(&self) -> usize {
-        self.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+        header_bytes(self.headers())
     }
 
-    /// An origin the client names, when it names one (for the access log).
+    /// The first field of that name.
     #[must_use]
     pub fn header(&self, name: header::HeaderName) -> Option<&'a HeaderValue> {
         self.parts.headers.get(name)
@@ -106,6 +98,12 @@ impl<'a> Request<'a> {
             None => self.target,
         }
     }
+}
+
+/// Bytes of all names and values, with four for the separators of each field; of a request or a response.
+#[must_use]
+pub fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl World {
 
     fn decide(&self, (parts, target): &(Parts, String)) -> Decision {
         let client = [203, 0, 113, 7].into();
-        let request = Request { parts, target, client, https: false, redirect_only: false };
+        let request = Request { parts, target, client, https: false, redirect_only: false, has_body: false };
         decide(&self.gateway, &self.state, &request, Attempt::First, NOW)
     }
 
@@ -113,7 +113,7 @@ impl World {
         let (parts, target) = head;
         let (found, answered) = match &action {
             Action::Forward(_) => (200, 0),
-            Action::Answer(reply) => (reply.status.as_u16(), 0),
+            Action::Answer(_, reply) => (reply.status.as_u16(), 0),
             Action::Reject(rejection) => {
                 let mut reply = None;
                 let answered = allocation_counter::measure(|| reply = Some(rejection.reply(&parts.headers, &id)));

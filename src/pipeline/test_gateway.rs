@@ -11,7 +11,7 @@ use crate::{
     state::State,
     time::Now,
 };
-use http::{HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use std::{net::IpAddr, path::Path};
 
 /// The moment of most tests.
@@ -125,21 +125,18 @@ impl Ask {
         self.with("origin", origin).with("access-control-request-method", method)
     }
 
-    pub(crate) fn over(mut self, version: Version) -> Self {
-        self.parts.version = version;
-        self
-    }
-
     /// Its listener only redirects.
     pub(crate) fn redirected(mut self) -> Self {
         self.redirect_only = true;
         self
     }
 
-    /// As the stages see it.
+    /// As the stages see it; a body follows where the framing of HTTP/1.1 says so.
     pub(crate) fn request(&self) -> Request<'_> {
         let Self { parts, target, client, redirect_only } = self;
-        Request { parts, target, client: *client, https: false, redirect_only: *redirect_only }
+        let request = Request { parts, target, client: *client, https: false, redirect_only: *redirect_only, has_body: false };
+        let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
+        Request { has_body: request.content_length().map_or(chunked, |length| length > 0), ..request }
     }
 }
 

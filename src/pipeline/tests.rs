@@ -16,7 +16,7 @@ use bytes::Bytes;
 fn words(decision: &Decision) -> String {
     match &decision.action {
         Action::Forward(forward) => format!("forward {}", text(forward.target())),
-        Action::Answer(reply) => format!("answer {}", reply.status.as_u16()),
+        Action::Answer(_, reply) => format!("answer {}", reply.status.as_u16()),
         Action::Reject(rejection) => {
             let (status, code, _) = rejection.row();
             let policy = rejection.policy().map_or(String::new(), |policy| format!(" {}", policy.label()));

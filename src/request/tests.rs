@@ -1,7 +1,6 @@
 //! What stages see of requests in every form of target.
 
 use crate::pipeline::test_gateway::Ask;
-use http::Version;
 
 /// Path and query of a target, as they came.
 fn target(sent: &str, path: &str, query: Option<&str>) {
@@ -66,27 +65,6 @@ fn a_host_beyond_ascii_is_none() {
     let mut ask = Ask::new("GET /").without("host");
     ask.parts.headers.insert("host", http::HeaderValue::from_bytes(b"a\xff").expect("a field value"));
     host(&ask, None);
-}
-
-fn body(ask: &Ask, expected: bool) {
-    assert_eq!(ask.request().has_body(), expected, "{:?}", ask.parts);
-}
-
-#[test]
-fn a_body_follows_when_the_head_says_so() {
-    body(&Ask::new("POST /"), false);
-    body(&Ask::new("POST /").with("content-length", "0"), false);
-    body(&Ask::new("POST /").with("content-length", "1"), true);
-    body(&Ask::new("GET /").with("content-length", "1"), true);
-    body(&Ask::new("GET /").with("transfer-encoding", "chunked"), true);
-}
-
-#[test]
-fn http_2_without_a_length_has_a_body_where_the_method_defines_one() {
-    for (method, expected) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false)] {
-        body(&Ask::new(&format!("{method} /")).over(Version::HTTP_2), expected);
-    }
-    body(&Ask::new("POST /").over(Version::HTTP_2).with("content-length", "0"), false);
 }
 
 #[test]

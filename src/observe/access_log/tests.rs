@@ -77,6 +77,7 @@ fn exchange(text: &str) -> Exchange<'_> {
         response_bytes: u64::MAX,
         duration_ns: 1_002_003_999,
         upstream_ns: Some(999),
+        waited_ns: 0,
         upstream: Some("api"),
         upstream_status: Some(200),
         retries: 1,
@@ -237,7 +238,7 @@ fn a_user_is_named_as_configured() {
 /// Whether an exchange is written when half of the good ones are.
 fn sampled(status: u16, outcome: Outcome, chance: f64, expected: bool) {
     let log = Log { sample_ok: 0.5, ..log() };
-    assert_eq!(Exchange { status, outcome, ..bare() }.is_logged(&log, chance), expected, "{status} {outcome:?} {chance}");
+    assert_eq!(Exchange { status, outcome, ..bare() }.is_logged(&log, || chance), expected, "{status} {outcome:?} {chance}");
 }
 
 #[test]
@@ -269,10 +270,17 @@ fn of_what_went_well_a_share_is_written() {
 #[test]
 fn nothing_is_written_where_the_access_log_is_off_and_all_or_none_at_the_ends() {
     let is_logged = |access, sample_ok, chance| {
-        Exchange { status: 200, outcome: Outcome::Forwarded, ..bare() }.is_logged(&Log { access, sample_ok, ..log() }, chance)
+        Exchange { status: 200, outcome: Outcome::Forwarded, ..bare() }.is_logged(&Log { access, sample_ok, ..log() }, || chance)
     };
     assert!(!is_logged(false, 1.0, 0.0));
     assert!(!is_logged(true, 0.0, 0.0));
     assert!(is_logged(true, 1.0, 0.999));
-    assert!(!Exchange { ..exchange("x") }.is_logged(&Log { access: false, ..log() }, 0.0));
+    assert!(!Exchange { ..exchange("x") }.is_logged(&Log { access: false, ..log() }, || 0.0));
+}
+
+#[test]
+fn no_chance_is_asked_for_where_all_is_written() {
+    let fine = Exchange { status: 200, outcome: Outcome::Forwarded, ..bare() };
+    assert!(fine.is_logged(&log(), || panic!("asked")));
+    assert!(exchange("x").is_logged(&Log { sample_ok: 0.0, ..log() }, || panic!("asked")));
 }

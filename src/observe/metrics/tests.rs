@@ -99,7 +99,8 @@ fn exchange<'a>(method: &'a str, path: &'a str) -> Exchange<'a> {
         request_bytes: 3,
         response_bytes: 5,
         duration_ns: 2_000_000,
-        upstream_ns: Some(1_990_000),
+        upstream_ns: Some(1_980_000),
+        waited_ns: 10_000,
         upstream: Some(path),
         upstream_status: Some(200),
         retries: 0,
@@ -304,4 +305,16 @@ fn a_listener_is_named_as_configured() {
     let scraped = Scraped::new();
     scraped.metrics.certificate_ends(&ListenerAddress::Tcp(([0, 0, 0, 0], 8443).into()), 7.0);
     scraped.check("tls_certificate_not_after_timestamp_seconds{listener=\"0.0.0.0:8443\"}", 7.0);
+}
+
+#[test]
+fn users_beyond_the_bound_are_counted_as_untracked() {
+    let mut scraped = Scraped::new();
+    scraped.world.gateway.limits.max_users = 1;
+    for user in ["ann", "bob"] {
+        let admitted = scraped.world.state.limits.admit(&scraped.world.gateway.limits, ISSUER, user, false, now());
+        assert!(admitted.is_ok(), "{user}");
+    }
+    scraped.check("limit_decisions_total{decision=\"untracked\",policy=\"user\"}", 1.0);
+    scraped.check("limit_users", 1.0);
 }

@@ -1,6 +1,6 @@
 //! Which answer wins when several things are wrong.
 
-use super::{check, words};
+use super::{check, check_with, words};
 use crate::{
     auth::test_keys::Draft,
     pipeline::test_gateway::{Ask, World, good_token},
@@ -36,7 +36,7 @@ impl Case {
 type Defect = (&'static str, fn(&mut Case));
 
 /// In the order in which they are answered.
-const DEFECTS: [Defect; 13] = [
+const DEFECTS: [Defect; 14] = [
     ("414 uri_too_long", |case| case.ask.target.push_str(&"x".repeat(9000))),
     ("431 headers_too_large", |case| {
         for _ in 0..101 {
@@ -44,12 +44,13 @@ const DEFECTS: [Defect; 13] = [
         }
     }),
     ("400 invalid_request", |case| case.ask = case.ask.clone().without("host")),
+    ("413 body_too_large", |case| case.set("content-length", "10485761")),
     ("308 redirect_https", |case| case.ask.redirect_only = true),
     ("400 invalid_request", |case| case.ask.target = case.ask.target.replace("/strict", "//strict")),
-    ("413 body_too_large", |case| case.set("content-length", "1025")),
     ("429 rate_limited address", |case| case.world.drain_address(&case.ask)),
     ("401 missing_token", |case| case.token = None),
     ("405 method_not_allowed", |case| case.ask.parts.method = http::Method::DELETE),
+    ("413 body_too_large", |case| case.set("content-length", "1025")),
     ("403 insufficient_scope", |case| case.token = case.token.take().map(|token| token.claim("scope", json!("read")))),
     ("429 rate_limited user", |case| case.world.drain_user()),
     ("415 unsupported_media_type", |case| case.set("content-type", "text/plain")),
@@ -107,6 +108,25 @@ fn outside_every_base_path_is_nothing_whatever_the_credentials() {
 #[test]
 fn the_bound_of_a_body_is_judged_before_the_path_is_found_unknown() {
     check(&Ask::new("POST /elsewhere").with("content-length", "99999999"), "413 body_too_large");
+}
+
+#[test]
+fn a_routes_own_bound_is_told_to_who_is_authenticated_only() {
+    let strict = |length: &str| {
+        Ask::new("POST /prod/api/v1/strict").with("content-length", length).with("content-type", "application/json")
+    };
+    check(&strict("1025"), "401 missing_token");
+    check(&strict("1024").signed_in(), "forward /api/v1/strict");
+    check(&strict("1025").signed_in(), "413 body_too_large");
+    let roomy = "[[routes]]\npath = \"/roomy\"\nbody = \"11MiB\"\n";
+    let body = |path: &str| {
+        let ask = Ask::new(&format!("POST /prod/api/v1{path}")).with("content-length", "11534336");
+        ask.with("content-type", "application/json")
+    };
+    check_with(roomy, &body("/roomy").signed_in(), "forward /api/v1/roomy");
+    check_with(roomy, &body("/unheard"), "401 missing_token");
+    check_with(roomy, &body("/unheard").signed_in(), "413 body_too_large");
+    check_with(roomy, &body("/open"), "413 body_too_large");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
         Action, Decision, Target,
         test_gateway::{Ask, World, gateway, gateway_without_keys},
     },
-    reply::Rejection,
+    reply::{Outcome, Rejection},
 };
 use http::{HeaderName, header};
 
@@ -16,7 +16,7 @@ const OURS: &str = "https://app.stackflow-tech.com";
 
 /// A header field of an answer.
 fn field(decision: &Decision, name: &HeaderName) -> String {
-    let Action::Answer(reply) = &decision.action else { panic!("not an answer: {}", words(decision)) };
+    let Action::Answer(_, reply) = &decision.action else { panic!("not an answer: {}", words(decision)) };
     let value = reply.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.to_str());
     value.and_then(Result::ok).unwrap_or_default().to_owned()
 }
@@ -41,7 +41,7 @@ fn a_preflight_is_told_the_methods_of_its_route() {
 #[test]
 fn a_preflight_for_a_path_without_a_route_is_told_the_general_methods() {
     for path in ["/prod/api/v1/unheard", "/prod/api/v1", "/prod/api/v1/incidents/"] {
-        preflight(path, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        preflight(path, "GET, HEAD, POST, PUT, PATCH, DELETE");
     }
 }
 
@@ -111,6 +111,21 @@ fn the_token_endpoint_takes_posts_and_its_keys_can_be_read() {
     check(&form.with("content-length", "29"), "issue a token");
     let keys = World::new("").ask(&Ask::new("GET /.well-known/jwks.json"));
     assert_eq!(field(&keys, &header::CACHE_CONTROL), "public, max-age=300");
+}
+
+/// As what an answer is counted.
+fn outcome(ask: &Ask, expected: Outcome) {
+    let decision = World::new("").ask(ask);
+    let Action::Answer(outcome, _) = decision.action else { panic!("not an answer: {}", words(&decision)) };
+    assert_eq!(outcome, expected, "{} {}", ask.parts.method, ask.target);
+}
+
+#[test]
+fn a_preflight_is_counted_as_one_and_other_answers_as_answers() {
+    outcome(&Ask::new("OPTIONS /prod/api/v1/incidents").preflight(OURS, "GET"), Outcome::Preflight);
+    outcome(&Ask::new("OPTIONS /oauth2/token").preflight(OURS, "POST"), Outcome::Preflight);
+    outcome(&Ask::new("GET /ping"), Outcome::Answered);
+    outcome(&Ask::new("GET /.well-known/jwks.json"), Outcome::Answered);
 }
 
 /// The label of log and metrics.
