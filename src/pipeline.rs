@@ -134,6 +134,9 @@ impl<'a> Walk<'a> {
         if headers.len() > bounds.header_count || self.request.header_bytes() > bounds.headers {
             return Err(Rejection::HeadersTooLarge);
         }
+        if !self.request.has_plain_length() {
+            return Err(Rejection::InvalidRequest("the request must tell the length of its body once, in digits"));
+        }
         if self.request.host().is_none_or(str::is_empty) {
             return Err(Rejection::InvalidRequest("the request must name its host exactly once"));
         }
@@ -292,7 +295,10 @@ impl<'a> Walk<'a> {
 
     fn verify(&mut self, token: UnverifiedToken<'_>) -> Result<Authenticated, Rejection> {
         let (reserved, awaited) = match self.attempt.take() {
-            Some(Attempt::KeysAwaited(held)) => (held, true),
+            Some(Attempt::KeysAwaited(held)) => {
+                self.judged[Policy::Address as usize] = Judged::Admitted;
+                (held, true)
+            }
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
         self.shown = Some(reserved.standing);
@@ -366,7 +372,7 @@ impl<'a> Walk<'a> {
 
     /// Media type and query. What is refused here stays charged.
     fn validate(&self, route: Option<&Route>) -> Result<(), Rejection> {
-        if self.gateway.api.require_json && self.request.has_body() && !validate::is_json(self.request.headers()) {
+        if self.gateway.api.require_json && self.request.has_body && !validate::is_json(self.request.headers()) {
             return Err(Rejection::UnsupportedMediaType);
         }
         let Some(route) = route else { return Ok(()) };
@@ -380,6 +386,9 @@ impl<'a> Walk<'a> {
     fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
         self.shown = Some(charge.standing);
+        if let several @ Credentials::Several = credentials(self.request.headers()) {
+            return Err(self.credentials_rejection(several));
+        }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
             self.state.limits.refund_address(&self.gateway.limits, charge, self.now);

@@ -1,6 +1,6 @@
 //! All that a stage may see of a request: its head, borrowed, and what the connection tells.
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use std::net::IpAddr;
 
 /// A request as the stages see it.
@@ -16,6 +16,14 @@ pub struct Request<'a> {
     pub https: bool,
     /// Its listener only redirects to https.
     pub redirect_only: bool,
+    /// A body follows: what the framing says, not the method.
+    pub has_body: bool,
+}
+
+/// Bytes of all names and values of a head, with four for the separators of each field.
+#[must_use]
+pub fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 impl<'a> Request<'a> {
@@ -64,20 +72,19 @@ impl<'a> Request<'a> {
         self.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
     }
 
-    /// Whether the head says that a body follows. HTTP/2 without a length: only of methods that define one.
+    /// Whether the length of the body is told at most once, as digits. The framework takes `5, 5` and equal fields, and hands
+    /// them on.
     #[must_use]
-    pub fn has_body(&self) -> bool {
-        match self.content_length() {
-            Some(length) => length > 0,
-            None if self.parts.version == Version::HTTP_2 => matches!(*self.method(), Method::POST | Method::PUT | Method::PATCH),
-            None => self.headers().contains_key(header::TRANSFER_ENCODING),
-        }
+    pub fn has_plain_length(&self) -> bool {
+        let mut lengths = self.headers().get_all(header::CONTENT_LENGTH).iter();
+        let first = lengths.next().is_none_or(|length| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit));
+        first && lengths.next().is_none()
     }
 
     /// Bytes of all names and values, with four for the separators of each field.
     #[must_use]
     pub fn header_bytes(&self) -> usize {
-        self.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+        header_bytes(self.headers())
     }
 
     /// An origin the client names, when it names one (for the access log).

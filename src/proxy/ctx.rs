@@ -48,6 +48,8 @@ pub struct Ctx {
     pub(super) streamed: bool,
     /// Its listener only redirects to https.
     pub(super) redirect_only: bool,
+    /// The request's framing says that a body follows.
+    pub(super) has_body: bool,
     _in_flight: InFlight,
 }
 
@@ -96,6 +98,7 @@ impl Ctx {
             retries: 0,
             streamed: false,
             redirect_only,
+            has_body: false,
             _in_flight: InFlight(in_flight),
         }
     }
@@ -104,8 +107,8 @@ impl Ctx {
     pub(super) fn request<'s>(&self, session: &'s Session) -> Request<'s> {
         let head = session.req_header();
         let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
-        let (https, redirect_only) = (self.https, self.redirect_only);
-        Request { parts: head.as_ref(), target, client: self.client.address, https, redirect_only }
+        let (https, redirect_only, has_body) = (self.https, self.redirect_only, self.has_body);
+        Request { parts: head.as_ref(), target, client: self.client.address, https, redirect_only, has_body }
     }
 
     /// Counts the exchange and writes its line.

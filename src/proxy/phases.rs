@@ -15,7 +15,9 @@ use crate::{
     observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
-    response_headers::{REQUEST_ID, ResponseHeaders, foreign},
+    request::header_bytes,
+    response_headers::{REQUEST_ID, ResponseHeaders, foreign, hop_by_hop},
+    time::Now,
     token::{TokenAnswer, TokenEndpoint},
     upstream::{Edit, Hop, edit_request, server_host},
 };
@@ -48,13 +50,13 @@ impl ProxyHttp for Phases {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         self.meet(session, ctx);
-        let decision = self.decide(session, ctx).await;
-        match self.take_up(decision, ctx) {
+        let (decision, decided) = self.decide(session, ctx).await;
+        match self.take_up(decision, decided, ctx) {
             Action::Forward(mut forward) => {
                 ctx._bulk = forward.take_bulk();
                 ctx.forward = Some(forward);
                 ctx.outcome = Outcome::Forwarded;
-                take_in_small_body(session).await?;
+                take_in_small_body(session, ctx.gateway.bounds.body_timeout).await?;
                 ctx.streamed = !session.as_downstream_mut().is_body_done();
                 Ok(false)
             }
@@ -133,6 +135,10 @@ impl ProxyHttp for Phases {
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: no upgrade is ever forwarded.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        }
         if head.status.is_informational() {
             return Ok(());
         }
@@ -140,9 +146,13 @@ impl ProxyHttp for Phases {
             session.set_keepalive(None);
         }
         ctx.upstream_status = Some(head.status.as_u16());
+        let bounds = &ctx.gateway.bounds;
+        if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
+        }
         let Some(headers) = &ctx.headers else { return Ok(()) };
         let foreign: Vec<_> = foreign(&head.headers, &ctx.gateway).collect();
-        for name in foreign {
+        for name in foreign.into_iter().chain(hop_by_hop(&head.headers)) {
             head.remove_header(&name);
         }
         let vary = merged_vary(head);
@@ -234,6 +244,9 @@ impl Phases {
             // The framework's own default is for ever.
             session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
         }
+        ctx.has_body = !session.as_downstream_mut().is_body_empty();
+        // Without this a request that comes while the one before it is answered would end that one with a 400.
+        session.as_downstream_mut().set_pipelining_enabled(true);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
@@ -244,27 +257,28 @@ impl Phases {
         ctx.https = over_tls || ctx.client.said_https;
     }
 
-    /// Decides, waiting once for keys where the decision asks for them.
-    async fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
+    /// Decides, waiting once for keys where the decision asks for them; also tells when. After a wait that is the moment after
+    /// it: charged as of before it, all that waited would be forgotten by the buckets as soon as it is let through.
+    async fn decide(&self, session: &Session, ctx: &Ctx) -> (Decision, Now) {
         let shared = &self.shared;
         let decision = {
             let request = ctx.request(session);
             decide(&ctx.gateway, &shared.state, &request, Attempt::First, ctx.began)
         };
-        let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
+        let Action::AwaitKeys { issuer, reserved } = decision.action else { return (decision, ctx.began) };
         shared.keys.await_keys(issuer).await;
-        let request = ctx.request(session);
-        decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), ctx.began)
+        let (request, now) = (ctx.request(session), shared.clock.now());
+        (decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), now), now)
     }
 
     /// Counts a decision and keeps what the response and the record need of it.
-    fn take_up(&self, decision: Decision, ctx: &mut Ctx) -> Action {
+    fn take_up(&self, decision: Decision, decided: Now, ctx: &mut Ctx) -> Action {
         self.shared.metrics.token_seen(decision.token);
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
         let request_id = ctx.ids.request_id.clone();
-        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.began));
+        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, decided));
         decision.action
     }
 
@@ -283,10 +297,8 @@ impl Phases {
 
     async fn write(&self, session: &mut Session, ctx: &Ctx, reply: &Reply) -> Result<bool> {
         if let Some(headers) = &ctx.headers {
-            // An answer after a wait, for keys or for an upstream, is rare enough to read the clock for.
-            let waited = ctx.upstream_began_ns.is_some() || ctx.reason == Some("keys_unavailable");
-            let now = if waited { self.shared.clock.now() } else { ctx.began };
-            writer::write(session, reply, headers, &ctx.gateway, now).await?;
+            // Keys, an upstream or the client's body may have been waited for.
+            writer::write(session, reply, headers, &ctx.gateway, self.shared.clock.now()).await?;
         }
         Ok(true)
     }
@@ -297,7 +309,7 @@ impl Phases {
         let Some(endpoint) = &gateway.auth.token_endpoint else {
             return self.reject(session, ctx, &Rejection::NotFound).await;
         };
-        let Some(body) = read_form(session).await? else {
+        let Some(body) = read_form(session, gateway.bounds.body_timeout).await? else {
             return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;
         };
         ctx.request_bytes = body.len() as u64;

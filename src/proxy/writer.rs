@@ -23,18 +23,17 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
     for (name, value) in &reply.headers {
         head.insert_header(name.clone(), value.clone())?;
     }
-    // A preflight's own Vary is longer than the one that every response carries.
-    let vary = head.headers.get(header::VARY).cloned();
     let mut result = Ok(());
     headers.write(gateway, now, |name, value| {
+        // What the reply says itself stays, whatever is configured for all: a token or a 429 is never to be stored.
+        if reply.headers.iter().any(|(own, _)| *own == name) {
+            return;
+        }
         if let Err(error) = head.insert_header(name, value) {
             result = Err(error);
         }
     });
     result?;
-    if let Some(vary) = vary {
-        head.insert_header(header::VARY, vary)?;
-    }
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
