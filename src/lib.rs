@@ -1,23 +1,136 @@
-//! stackflow-gateway (placeholder for the crate docs)
+//! A reverse proxy that stands in front of the `StackFlow` REST API and does there what a managed API gateway does in the cloud:
+//! it checks bearer tokens, limits rates, answers browsers' preflights, and says on every response what is left of a limit.
+//!
+//! This is the map. How to run and configure it is in the README; what every key means, in `conf/gateway.toml`.
+//!
+//! # A request's way
+//!
+//! In one direction, from left to right:
+//!
+//! ```text
+//! listener ── proxy: request_filter ── pipeline::decide ─┬─ reply ──────────────────────┬─ response_headers ── client
+//!             (takes one Arc<Gateway>)                   └─ forward ── upstream ────────┘
+//!                                                                   proxy: response_filter
+//!
+//!             proxy: logging ── observe: metrics and access log, once for each request
+//! ```
+//!
+//! [`pipeline::decide`] is one function, read from top to bottom: bounds → path → route → address → preflight or 404 → token →
+//! 405 → scopes → user and global together → validation → forward. There are no filters to be composed; the order is the code.
+//!
+//! # Where things are
+//!
+//! In reading order.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`cli`] | one file a command: `run`, `check`, `demo`, `completions` |
+//! | [`config`] | `file` reads what was written, `compile` makes the [`config::Gateway`] of it; all problems at once, each with place and remedy |
+//! | [`pipeline`] | the order of decisions; what a decision consists of; the leave to forward |
+//! | [`request`], [`time`], [`state`] | what a decision may see: the head of the request, the moment, buckets and known tokens |
+//! | [`reply`], [`response_headers`] | what a client gets: the table of the gateway's own answers; what every response carries |
+//! | [`route`] | one reading of a path; which route it belongs to |
+//! | [`cors`] | which origins may read answers; preflights |
+//! | [`auth`] | from the `Authorization` header to a verified token: form, claims, key, signature |
+//! | [`limit`] | token buckets: arithmetic, bounded maps, several policies judged together |
+//! | [`validate`] | media type and query parameters |
+//! | [`token`] | the token endpoint: service accounts' secrets for short-lived tokens |
+//! | [`upstream`] | the next server; what a request's header fields become on their way there |
+//! | [`observe`] | metrics, access log, request ids |
+//! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, writing files |
+//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes |
+//! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz` |
+//! | [`demo`] | the sample API of `demo` and the lines it prints |
+//! | [`secret`] | text that is never printed |
+//!
+//! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
+//! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through.
+//!
+//! # Invariants
+//!
+//! Each with the test that holds it.
+//!
+//! 1. Only [`proxy`] and [`admin`] name Pingora. `only_the_proxy_and_the_admin_listener_name_pingora`
+//! 2. Only `proxy/clock.rs` reads a clock: decisions are functions of their input. `one_file_reads_the_clocks`
+//! 3. The stages [`route`], [`cors`], [`auth`], [`limit`] and [`validate`] do not know each other; only [`pipeline`] knows their
+//!    order. `no_stage_names_another`
+//! 4. There is one cell for the configuration, and a request takes its snapshot once. `the_configuration_has_one_cell`
+//! 5. A path is judged once, and forwarded as it was judged. `a_path_is_forwarded_as_it_was_judged`,
+//!    `what_servers_read_differently_is_400`
+//! 6. A request is forwarded only for a verified token, or on a route that says `auth = "none"`: [`pipeline::Forward`] cannot be
+//!    made by anybody else. The compiler holds this (below).
+//! 7. Over any time T a bucket admits at most `burst + rate × T`, however many threads race.
+//!    `one_user_at_a_stopped_clock_gets_the_burst_exactly`, `histories_decide_as_the_plain_limiter_does`
+//! 8. The policies of one request are charged all together or not at all. `what_the_user_policy_refuses_costs_nothing_globally`,
+//!    `what_the_global_policy_refuses_costs_the_user_nothing_and_makes_no_entry`
+//! 9. Whatever strangers can make grow has a capacity. `many_threads_fill_it_to_the_bound_exactly` (buckets),
+//!    `never_more_than_the_capacity_is_kept` (tokens), `strangers_cannot_add_series` (metrics)
+//! 10. Every response is decorated, the gateway's own errors included, and recorded once. `every_kind_of_response_is_decorated`,
+//!     `each_request_is_counted_once_under_its_outcome`
+//! 11. Identity headers are set or removed, never passed through. `identity_headers_cannot_be_sent_by_a_client`
+//! 12. No secret is printed. `no_log_line_holds_a_token_a_cookie_or_a_query_value`, `a_token_is_not_printed`
+//!
+//! ```compile_fail,E0451
+//! use stackflow_gateway::pipeline::Forward;
+//!
+//! fn forged() -> Forward {
+//!     Forward { principal: None, ..todo!() }
+//! }
+//! ```
+//!
+//! # Words
+//!
+//! One word, one meaning: in code, configuration, log and documentation.
+//!
+//! - **route**: a path pattern of the API with what holds for it.
+//! - **upstream**: a named group of servers; **server**: one of them, by its address.
+//! - **issuer**: who makes tokens; **key set**: the public keys with which they are verified.
+//! - **principal**: who a request has proven to be.
+//! - **policy**: a named limit (user, global, address, bulk); **quota**: its rate and burst; **bucket**: the state of one key under
+//!   one quota.
+//! - **decision**: what becomes of a request; **rejection**: why the gateway answers itself; **reply**: an answer that it writes.
+//! - **exchange**: one request and its response, as recorded.
+//! - **gateway**: the compiled configuration, immutable; **state**: what counts or remembers, beside it.
 
-pub mod admin;
-pub mod auth;
+// The commands, and what the operator wrote.
 pub mod cli;
 pub mod config;
-pub mod cors;
-pub mod demo;
-pub mod limit;
-pub mod observe;
+
+// The order of decisions.
 pub mod pipeline;
-pub mod proxy;
-pub mod remote;
+
+// What a decision sees, and what a client gets.
 pub mod reply;
 pub mod request;
 pub mod response_headers;
-pub mod route;
-pub mod secret;
 pub mod state;
 pub mod time;
+
+// The stages, in the order in which a request meets them: the blank lines keep it.
+pub mod route;
+
+pub mod cors;
+
+pub mod auth;
+pub mod limit;
+pub mod validate;
+
+// Where tokens come from, and where requests go.
 pub mod token;
 pub mod upstream;
-pub mod validate;
+
+// What is recorded.
+pub mod observe;
+
+// Whatever can be slow, and the framework with its sockets and clocks.
+pub mod remote;
+
+pub mod proxy;
+
+pub mod admin;
+
+// To try it.
+pub mod demo;
+
+// What everybody uses.
+pub mod secret;

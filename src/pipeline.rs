@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
         if let Some(principal) = authenticator.recall(&self.state.tokens, token, self.now) {
             // A retry after waiting for keys may find what another request verified meanwhile.
             if let Some(Attempt::KeysAwaited(held)) = self.attempt.take() {
-                self.state.limits.refund_address(&self.gateway.limits, held, self.now);
+                self.state.limits.refund_address(held);
             }
             self.token = TokenSeen::Recalled(principal.issuer());
             return Ok(Authenticated::Token(principal));
@@ -304,7 +304,7 @@ impl<'a> Walk<'a> {
         self.shown = Some(reserved.standing);
         match self.gateway.auth.authenticator.verify(&self.state.tokens, token, self.now) {
             Ok(principal) => {
-                self.state.limits.refund_address(&self.gateway.limits, reserved, self.now);
+                self.state.limits.refund_address(reserved);
                 self.judged[Policy::Address as usize] = Judged::No;
                 self.token = TokenSeen::Verified(principal.issuer());
                 Ok(Authenticated::Token(principal))
@@ -391,7 +391,7 @@ impl<'a> Walk<'a> {
         }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
-            self.state.limits.refund_address(&self.gateway.limits, charge, self.now);
+            self.state.limits.refund_address(charge);
             self.judged[Policy::Address as usize] = Judged::No;
             self.judged[Policy::Global as usize] = Judged::Refused;
             return Err(Rejection::RateLimited(refusal));

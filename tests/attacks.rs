@@ -146,6 +146,7 @@ fn a_length_is_told_once_and_in_digits() {
         let head = format!("POST {LIST} HTTP/1.1\r\nHost: a\r\nAuthorization: {bearer}\r\nContent-Type: text/plain\r\n{lengths}");
         client.send(format!("{head}\r\n\r\nhi").as_bytes());
         assert_eq!(client.read_response("POST").status, 400, "{lengths}");
+        assert!(client.is_closed(), "{lengths}: nobody knows what follows");
     }
     assert!(world.backend.requests().is_empty(), "nothing ambiguous goes on");
 }
@@ -291,4 +292,17 @@ fn what_is_set_on_every_response_does_not_make_refusals_storable() {
     assert_eq!(client.get_as(&token, LIST).only("Cache-Control"), "public");
     let refused = client.get_as(&token, LIST);
     assert_eq!((refused.status, refused.only("Cache-Control")), (429, "no-store"));
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_said_at_start() {
+    let issuer = Issuer::new("https://issuer.example.com");
+    let config = Setup::bare(support::NOBODY)
+        .issuer("issuer = \"https://issuer.example.com\"\njwks_file = \"jwks.json\"\nclient_ids = [\"a\"]")
+        .with("[log]\noutput = \"/nowhere/gateway.log\"")
+        .toml();
+    let output = Gateway::output(&["run", "--config", "gateway.toml"], &config, &[("jwks.json".to_owned(), issuer.jwks_json())]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write the log to /nowhere/gateway.log"), "{said}");
 }

@@ -3,7 +3,7 @@
 //! It behaves like the real one in what a gateway can meet: cursor pages with `Link`, entity tags and preconditions, creation with
 //! `Location`, bulk jobs that take time, event streams, JSON errors.
 //!
-//! Invariants: what strangers create is bounded, the oldest is forgotten first ([`collection`], [`jobs`]); a body is at most
+//! Invariants: what strangers create is bounded, the oldest is forgotten first (`collection`, `jobs`); a body is at most
 //! [`MAX_BODY`] bytes; at most [`MAX_CONNECTIONS`] connections are open.
 //!
 //! It deliberately does not authenticate, and it closes no idle connection: it listens on loopback for the gateway alone, which

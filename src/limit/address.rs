@@ -60,6 +60,8 @@ impl Addresses {
 
     /// Reserves one token of the address with this key.
     pub(super) fn reserve(self: &Arc<Self>, quota: Quota, key: u64, most: usize, now: u64) -> Result<AddressCharge, Empty> {
+        // A flood is refused reading; who would be admitted is judged again under the lock.
+        self.own.peek(key).unwrap_or_default().reserve(quota, now)?;
         let own = self.own.with(key, |bucket| {
             let mut reserved = bucket.value().unwrap_or_default();
             let standing = reserved.reserve(quota, now)?;
@@ -82,9 +84,9 @@ impl Addresses {
         quota.standing(quota.drained(bucket.tat, now, bucket.reserved), now)
     }
 
-    /// Forgets full buckets of one shard; returns how many.
-    pub(super) fn sweep_step(&self, quota: Quota, now: u64) -> usize {
-        self.own.sweep_step(|bucket| bucket.swept(quota, now))
+    /// Forgets full buckets; returns how many.
+    pub(super) fn sweep(&self, quota: Quota, now: u64) -> usize {
+        self.own.sweep(|bucket| bucket.swept(quota, now))
     }
 
     /// Entries now.

@@ -36,6 +36,11 @@ impl InFlight {
         Self(Arc::new(Buckets::new(expected)))
     }
 
+    /// Whether the user has a place left, as it is: taking it may find otherwise.
+    pub(super) fn free(&self, key: u64, cap: u32, user: Standing) -> Result<(), Empty> {
+        judge(self.0.peek(key).unwrap_or(0), cap, user)
+    }
+
     /// Takes a place of the user if fewer than `cap` are taken (0: no cap) and `others` agree, as one step. `others` hears
     /// what the places say, and has the last word. Places are counted without a cap too: one that a reload brings then holds
     /// at once.
@@ -49,8 +54,7 @@ impl InFlight {
     ) -> Result<Place, R> {
         self.0.with(key, |bucket| {
             let taken = bucket.value().unwrap_or(0);
-            let free = cap == 0 || taken < cap;
-            others(if free { Ok(()) } else { Err(Empty { wait_ns: WAIT_NS, standing: Standing { remaining: 0, ..user } }) })?;
+            others(judge(taken, cap, user))?;
             if bucket.store(taken.saturating_add(1), most) {
                 Ok(Place::Taken(BulkSlot { in_flight: Arc::clone(&self.0), key }))
             } else {
@@ -64,6 +68,11 @@ impl InFlight {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+fn judge(taken: u32, cap: u32, user: Standing) -> Result<(), Empty> {
+    let free = cap == 0 || taken < cap;
+    if free { Ok(()) } else { Err(Empty { wait_ns: WAIT_NS, standing: Standing { remaining: 0, ..user } }) }
 }
 
 impl Drop for BulkSlot {

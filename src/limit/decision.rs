@@ -127,9 +127,12 @@ impl LimitState {
 
     fn admit_charged(&self, limits: &Limits, key: u64, now: u64) -> Result<Admission, Refused> {
         let quota = limits.per_user;
+        let judge =
+            |tat: Option<u64>| quota.charge(tat.unwrap_or(0), now).map_err(|empty| Refused { policy: Policy::User, empty });
+        // A refusal is found reading. Only who would be admitted takes the bucket's lock, and is judged again under it.
+        self.agree(limits, now, judge(self.users.peek(key)))?;
         let (charged, kept) = self.users.with(key, |bucket| {
-            let judged = quota.charge(bucket.value().unwrap_or(0), now);
-            let charged = self.with_global(limits, now, judged.map_err(|empty| Refused { policy: Policy::User, empty }))?;
+            let charged = self.with_global(limits, now, judge(bucket.value()))?;
             Ok((charged, bucket.store(charged, limits.max_users)))
         })?;
         self.count_overflow(!kept);
@@ -138,8 +141,10 @@ impl LimitState {
 
     fn admit_in_flight(&self, limits: &Limits, key: u64, now: u64) -> Result<Admission, Refused> {
         let user = self.standing_of_user(limits, key, now);
+        let bulk = |empty| Refused { policy: Policy::Bulk, empty };
+        self.agree(limits, now, self.bulk.free(key, limits.bulk_in_flight, user).map_err(bulk))?;
         let place = self.bulk.take(key, limits.bulk_in_flight, user, limits.max_users, |judged| {
-            self.with_global(limits, now, judged.map_err(|empty| Refused { policy: Policy::Bulk, empty }))
+            self.with_global(limits, now, judged.map_err(bulk))
         })?;
         let bulk = match place {
             Place::Taken(slot) => Some(slot),
@@ -149,15 +154,19 @@ impl LimitState {
         Ok(Admission { user, bulk })
     }
 
-    /// Charges global if the caller's own policy agrees; if not, looks whether global would refuse for longer.
+    /// Charges global if it and the caller's own policy agree.
     fn with_global<T>(&self, limits: &Limits, now: u64, judged: Result<T, Refused>) -> Result<T, Refused> {
-        let global = |empty| Refused { policy: Policy::Global, empty };
-        match judged {
-            Ok(agreed) => self.global.charge(limits.global, now).map(|()| agreed).map_err(global),
-            Err(own) => match self.global.peek(limits.global, now) {
-                Err(empty) if empty.wait_ns > own.empty.wait_ns => Err(global(empty)),
-                Err(_) | Ok(()) => Err(own),
-            },
+        let agreed = self.agree(limits, now, judged)?;
+        self.global.charge(limits.global, now).map(|()| agreed).map_err(|empty| Refused { policy: Policy::Global, empty })
+    }
+
+    /// Whether global agrees with the caller's own policy, charging nothing; of two refusals the one with the longer wait.
+    fn agree<T>(&self, limits: &Limits, now: u64, judged: Result<T, Refused>) -> Result<T, Refused> {
+        let global = self.global.peek(limits.global, now).map_err(|empty| Refused { policy: Policy::Global, empty });
+        match (judged, global) {
+            (Err(own), Err(global)) if own.empty.wait_ns >= global.empty.wait_ns => Err(own),
+            (_, Err(global)) => Err(global),
+            (judged, Ok(())) => judged,
         }
     }
 
@@ -179,9 +188,8 @@ impl LimitState {
         reserved.map_err(|empty| Refused { policy: Policy::Address, empty }.under(limits))
     }
 
-    /// Gives a reserved token back: the request proved to be authenticated. Exact at any time and under any quota, so neither
-    /// of the two is asked for.
-    pub fn refund_address(&self, _limits: &Limits, charge: AddressCharge, _now: Now) {
+    /// Gives a reserved token back: the request proved to be authenticated. Exact at any time and under any quota.
+    pub fn refund_address(&self, charge: AddressCharge) {
         charge.refund();
     }
 
@@ -201,14 +209,16 @@ impl LimitState {
         self.addresses.standing(limits.per_address, self.keys.address(address), limits.max_users, now.monotonic_ns)
     }
 
-    /// Forgets full buckets of one shard; called by a background task every few milliseconds, walks all shards in turn.
+    /// Forgets full buckets; a background task calls it every second. A million buckets take it milliseconds, but it locks
+    /// one shard after the other: a request waits 30 µs for it at worst.
+    ///
     /// A bucket is forgotten a second after it is full (requests under way may carry older times). What a larger quota left
     /// of debt beyond the present capacity is let go of here, too.
-    pub fn sweep_step(&self, limits: &Limits, now: Now) {
+    pub fn sweep(&self, limits: &Limits, now: Now) {
         let now = now.monotonic_ns;
         self.global.sweep(limits.global, now);
-        let users = self.users.sweep_step(|tat| limits.per_user.swept(tat, now));
-        let addresses = self.addresses.sweep_step(limits.per_address, now);
+        let users = self.users.sweep(|tat| limits.per_user.swept(tat, now));
+        let addresses = self.addresses.sweep(limits.per_address, now);
         self.evictions.fetch_add((users + addresses) as u64, Relaxed);
     }
 

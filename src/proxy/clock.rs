@@ -28,4 +28,10 @@ impl Clock {
     pub fn monotonic_ns(self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+
+    /// Reads the wall clock alone.
+    #[must_use]
+    pub fn wall(self) -> SystemTime {
+        SystemTime::now()
+    }
 }

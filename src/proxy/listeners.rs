@@ -1,18 +1,15 @@
 //! Sockets: bound before anything else starts, so that a port in use is said plainly, then accepted from by every worker.
 
-use crate::config::ListenerAddress;
-use pingora_core::{
-    apps::ServerApp,
-    listeners::tls::Acceptor,
-    protocols::{GetSocketDigest, SocketDigest, Stream, l4::stream::Stream as L4Stream},
+use super::{
+    Clock,
+    connection::{Connection, Socket},
 };
+use crate::config::ListenerAddress;
+use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream};
 use prometheus::IntGauge;
 use std::{
     io,
-    os::{
-        fd::AsRawFd,
-        unix::fs::{FileTypeExt, PermissionsExt},
-    },
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::{
         Arc,
@@ -21,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, UnixListener},
     sync::{Notify, watch},
 };
 
@@ -158,6 +155,8 @@ pub struct Serving<A> {
     pub tls: Option<Arc<Acceptor>>,
     /// Becomes true when the process stops accepting.
     pub shutdown: watch::Receiver<bool>,
+    /// For the framework's records.
+    pub clock: Clock,
     /// Counts them.
     pub connections: Arc<Connections>,
 }
@@ -168,6 +167,7 @@ impl<A> Clone for Serving<A> {
             app: Arc::clone(&self.app),
             tls: self.tls.clone(),
             shutdown: self.shutdown.clone(),
+            clock: self.clock,
             connections: Arc::clone(&self.connections),
         }
     }
@@ -193,7 +193,7 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
         tokio::select! {
             biased;
             _ = shutdown.changed() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(serving.clock) => match accepted {
                 Ok(stream) => drop(tokio::spawn(serve(stream, serving.clone(), serving.connections.open()))),
                 Err(error) => {
                     log::warn!(target: "listeners", "cannot accept a connection: {error}");
@@ -206,40 +206,26 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
 }
 
 impl Accepting {
-    async fn accept(&self) -> io::Result<L4Stream> {
+    async fn accept(&self, clock: Clock) -> io::Result<Connection> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                tcp_stream(stream, peer)
+                stream.set_nodelay(true)?;
+                Ok(Connection::new(Socket::Tcp(stream), Some(peer), clock.wall()))
             }
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| unix_stream(stream)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Connection::new(Socket::Unix(stream), None, clock.wall()))
+            }
         }
     }
 }
 
-fn tcp_stream(stream: TcpStream, peer: std::net::SocketAddr) -> io::Result<L4Stream> {
-    stream.set_nodelay(true)?;
-    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    // The cell is new, so that setting it cannot fail; it spares a system call for each request.
-    let _ = digest.peer_addr.set(Some(peer.into()));
-    let mut stream = L4Stream::from(stream);
-    stream.set_socket_digest(digest);
-    Ok(stream)
-}
-
-fn unix_stream(stream: UnixStream) -> L4Stream {
-    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    let _ = digest.peer_addr.set(None);
-    let mut stream = L4Stream::from(stream);
-    stream.set_socket_digest(digest);
-    stream
-}
-
 /// One connection, from the handshake to its end.
-async fn serve<A: ServerApp + Send + Sync + 'static>(stream: L4Stream, serving: Serving<A>, _open: Open) {
+async fn serve<A: ServerApp + Send + Sync + 'static>(connection: Connection, serving: Serving<A>, _open: Open) {
     let stream: Stream = match &serving.tls {
-        None => Box::new(stream),
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(stream)).await {
+        None => Box::new(connection),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
             Ok(Ok(stream)) => Box::new(stream),
             Ok(Err(error)) => {
                 log::debug!(target: "listeners", "TLS handshake: {error}");

@@ -3,7 +3,9 @@
 mod bodies;
 mod client;
 mod clock;
+mod connection;
 mod ctx;
+mod heads;
 mod listeners;
 mod logger;
 mod peers;

@@ -7,7 +7,7 @@ use super::{
     bodies::{read_form, take_in_small_body},
     client::client,
     ctx::{Ctx, Measured},
-    peers,
+    heads, peers,
     shared::Shared,
     writer,
 };
@@ -23,7 +23,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery};
 use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -88,7 +88,6 @@ impl ProxyHttp for Phases {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let target = PathAndQuery::from_maybe_shared(forward.target().clone())
             .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
-        head.set_uri(Uri::from(target));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
         let hop = Hop {
             peer,
@@ -99,23 +98,25 @@ impl ProxyHttp for Phases {
             forward_authorization: ctx.gateway.auth.forward_authorization,
         };
         let request = ctx.request(session);
-        let host = ctx.server_host.clone().or_else(|| request.host().and_then(|host| HeaderValue::try_from(host).ok()));
         let names = &ctx.gateway.auth.identity_headers;
-        let mut result = Ok(());
+        let mut parts = heads::take_request(head);
+        parts.uri = Uri::from(target);
         edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
-            Edit::Remove(name) => drop(head.remove_header(&name)),
-            Edit::Set(name, value) => {
-                if let Err(error) = head.insert_header(name, value) {
-                    result = Err(error);
-                }
-            }
+            Edit::Remove(name) => drop(parts.headers.remove(name)),
+            Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
         });
-        result?;
+        let host = match &ctx.server_host {
+            None if parts.headers.contains_key(header::HOST) => None,
+            None => request.host().and_then(|host| HeaderValue::try_from(host).ok()),
+            Some(host) => Some(host.clone()),
+        };
+        host.map(|host| parts.headers.insert(header::HOST, host));
         // The gateway has answered it: a body that the client waits to send is asked for here.
-        if head.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
-            head.remove_header(&header::EXPECT);
+        if parts.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
+            parts.headers.remove(header::EXPECT);
         }
-        host.map_or(Ok(()), |host| head.insert_header(header::HOST, host))
+        *head = RequestHeader::from(parts);
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -151,19 +152,17 @@ impl ProxyHttp for Phases {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
         }
         let Some(headers) = &ctx.headers else { return Ok(()) };
-        let foreign: Vec<_> = foreign(&head.headers, &ctx.gateway).collect();
-        for name in foreign.into_iter().chain(hop_by_hop(&head.headers)) {
-            head.remove_header(&name);
+        let mut parts = heads::take_response(head);
+        let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
+        let hop_by_hop = hop_by_hop(&parts.headers);
+        for name in foreign.into_iter().chain(hop_by_hop) {
+            parts.headers.remove(name);
         }
-        let vary = merged_vary(head);
-        let mut result = Ok(());
-        headers.write(&ctx.gateway, self.shared.clock.now(), |name, value| {
-            if let Err(error) = head.insert_header(name, value) {
-                result = Err(error);
-            }
-        });
-        result?;
-        vary.map_or(Ok(()), |vary| head.insert_header(header::VARY, vary))
+        let vary = merged_vary(&parts.headers);
+        headers.write(&ctx.gateway, self.shared.clock.now(), |name, value| drop(parts.headers.insert(name, value)));
+        vary.map(|vary| parts.headers.insert(header::VARY, vary));
+        *head = ResponseHeader::from(parts);
+        Ok(())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
@@ -333,8 +332,8 @@ impl Phases {
 }
 
 /// `Vary: Origin` beside what the upstream varies by.
-fn merged_vary(head: &ResponseHeader) -> Option<HeaderValue> {
-    let mut names = head.headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok()).peekable();
+fn merged_vary(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut names = headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok()).peekable();
     names.peek()?;
     let upstream = names.collect::<Vec<_>>().join(", ");
     let names_origin = upstream.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin") || name.trim() == "*");

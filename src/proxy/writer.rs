@@ -1,7 +1,7 @@
 //! Writes the gateway's own answers, so that they cost little and keep the connection.
 
 use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -19,21 +19,19 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client is gone.
 pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeaders, gateway: &Gateway, now: Now) -> Result<()> {
     settle_connection(session, reply);
-    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 10))?;
+    let mut head = http::Response::new(()).into_parts().0;
+    head.status = reply.status;
+    head.headers = HeaderMap::with_capacity(reply.headers.len() + 10);
     for (name, value) in &reply.headers {
-        head.insert_header(name.clone(), value.clone())?;
+        head.headers.insert(name.clone(), value.clone());
     }
-    let mut result = Ok(());
     headers.write(gateway, now, |name, value| {
         // What the reply says itself stays, whatever is configured for all: a token or a 429 is never to be stored.
-        if reply.headers.iter().any(|(own, _)| *own == name) {
-            return;
-        }
-        if let Err(error) = head.insert_header(name, value) {
-            result = Err(error);
+        if reply.headers.iter().all(|(own, _)| *own != name) {
+            head.headers.insert(name, value);
         }
     });
-    result?;
+    let head = ResponseHeader::from(head);
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
@@ -66,7 +64,8 @@ async fn drain_stream(session: &mut Session) {
 
 /// Whether the connection is used again, and what happens to a request body that nobody read.
 fn settle_connection(session: &mut Session, reply: &Reply) {
-    if reply.close || reply.status == StatusCode::REQUEST_TIMEOUT {
+    let doubtful = session.req_header().headers.get_all(header::CONTENT_LENGTH).iter().count() > 1;
+    if reply.close || doubtful || reply.status == StatusCode::REQUEST_TIMEOUT {
         session.set_keepalive(None);
         return;
     }

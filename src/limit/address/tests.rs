@@ -109,25 +109,21 @@ fn a_refund_to_the_shared_bucket_is_exact_too() {
     assert_eq!(addresses.standing(quota, 2, 0, 0).remaining, 2);
 }
 
-fn sweep_all(addresses: &Addresses, quota: Quota, now: u64) -> usize {
-    (0..addresses.own.shards()).map(|_| addresses.sweep_step(quota, now)).sum()
-}
-
 #[test]
 fn a_sweep_keeps_what_somebody_holds_a_reservation_of() {
     let (addresses, quota) = (addresses(), quota(1, 2));
     let charge = reserved(&addresses, quota, 0);
-    assert_eq!((sweep_all(&addresses, quota, 1_000 * SECOND), addresses.len()), (0, 1));
+    assert_eq!((addresses.sweep(quota, 1_000 * SECOND), addresses.len()), (0, 1));
     charge.refund();
-    assert_eq!((sweep_all(&addresses, quota, 1_000 * SECOND), addresses.len()), (1, 0));
+    assert_eq!((addresses.sweep(quota, 1_000 * SECOND), addresses.len()), (1, 0));
 }
 
 #[test]
 fn a_sweep_keeps_live_buckets() {
     let (addresses, quota) = (addresses(), quota(1, 2));
     drop(reserved(&addresses, quota, 0));
-    assert_eq!(sweep_all(&addresses, quota, SECOND), 0);
-    assert_eq!(sweep_all(&addresses, quota, 2 * SECOND), 1);
+    assert_eq!(addresses.sweep(quota, SECOND), 0);
+    assert_eq!(addresses.sweep(quota, 2 * SECOND), 1);
 }
 
 /// What happens next to an address: a reservation some time later, or the end of the n-th outstanding one.
@@ -166,7 +162,7 @@ proptest! {
                     if refund { charge.refund() } else { charged.push(reserved_at) }
                 }
                 Event::End { .. } => {}
-                Event::Sweep => { sweep_all(&addresses, quota, now); }
+                Event::Sweep => { addresses.sweep(quota, now); }
             }
         }
         charged.extend(held.into_iter().map(|(_, reserved_at)| reserved_at));

@@ -103,7 +103,7 @@ fn play(seed: u64) -> [u64; 3] {
             limits = random.limits();
         }
         if random.below(100) == 0 {
-            sweep_all(&state, &limits, now);
+            state.sweep(&limits, at(now));
             oracle.sweep(&limits);
         }
         let user = random.below(4);

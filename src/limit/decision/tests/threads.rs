@@ -68,7 +68,7 @@ fn sweeps_in_between_lose_no_charge() {
     let (state, limits) = (LimitState::new(10), Limits { per_user: quota(1, 500), ..limits() });
     let admitted = on_four_threads(|thread| {
         if thread == 0 {
-            (0..2_000).for_each(|_| state.sweep_step(&limits, at(SECOND)));
+            (0..2_000).for_each(|_| state.sweep(&limits, at(SECOND)));
             return 0;
         }
         (0..600).filter(|_| ask(&state, &limits, "ann", SECOND).is_ok()).count()
@@ -92,7 +92,7 @@ fn address_reservations_that_all_end_well_leave_a_full_bucket() {
             let charge = state.charge_address(&limits, address, at(round)).expect("BUG: four of 2000 at most");
             let kept = thread == 0 && round % 10 == 0;
             if !kept {
-                state.refund_address(&limits, charge, at(round));
+                state.refund_address(charge);
             }
         }
     });

@@ -1,0 +1,215 @@
+//! A client's connection below TLS and HTTP: the socket, what was peeked of it, and what waits to be written.
+//!
+//! A response's head and body leave in one system call: what fits waits for the flush, what does not leaves together with what
+//! waits. The framework's own stream would write our heads and bodies apart, because its buffer is smaller than the two, and
+//! measures times that nobody here asks for.
+
+use async_trait::async_trait;
+use pingora_core::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType,
+    raw_connect::ProxyDigest,
+};
+use std::{
+    io::{self, IoSlice},
+    os::fd::AsRawFd,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+/// Most bytes that wait for a flush: a head and a small body. Allocated with the first write, so that an idle connection costs
+/// nothing.
+const WAITING: usize = 4096;
+/// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// As long as the framework waits between two reads of a head; for what comes before the head it has no bound.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
+/// A connection from a client.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    /// Read ahead of the reader, from this place on.
+    peeked: Vec<u8>,
+    taken: usize,
+    /// Waits for the flush, from this place on.
+    waiting: Vec<u8>,
+    written: usize,
+    digest: Arc<SocketDigest>,
+    established: SystemTime,
+}
+
+impl Connection {
+    /// A connection just accepted; `peer` is `None` on a unix socket. `established` is a moment for the framework's records.
+    #[must_use]
+    pub fn new(socket: Socket, peer: Option<std::net::SocketAddr>, established: SystemTime) -> Self {
+        let digest = SocketDigest::from_raw_fd(socket.raw_fd());
+        // The cell is new, so that setting it cannot fail; it spares a system call for each connection.
+        let _ = digest.peer_addr.set(peer.map(Into::into));
+        Self { socket, peeked: Vec::new(), taken: 0, waiting: Vec::new(), written: 0, digest: Arc::new(digest), established }
+    }
+
+    /// Writes what waits, then `more`; gives how much of `more` was taken, which is 0 only when it is empty.
+    fn poll_write_all_before(&mut self, context: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
+        while self.written < self.waiting.len() {
+            let left = &self.waiting[self.written..];
+            let (socket, count) = (Pin::new(&mut self.socket), left.len());
+            let sent = ready!(socket.poll_write_both(context, left, more))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += sent.min(count);
+            if sent > count {
+                self.forget_written();
+                return Poll::Ready(Ok(sent - count));
+            }
+        }
+        self.forget_written();
+        if more.is_empty() { Poll::Ready(Ok(0)) } else { Pin::new(&mut self.socket).poll_write_both(context, more, &[]) }
+    }
+
+    fn forget_written(&mut self) {
+        self.waiting.clear();
+        self.written = 0;
+    }
+}
+
+impl Socket {
+    fn raw_fd(&self) -> std::os::fd::RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
+    fn poll_write_both(self: Pin<&mut Self>, context: &mut Context<'_>, a: &[u8], b: &[u8]) -> Poll<io::Result<usize>> {
+        let slices = [IoSlice::new(a), IoSlice::new(b)];
+        let slices = if b.is_empty() { &slices[..1] } else { &slices[..] };
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.taken < this.peeked.len() {
+            let left = &this.peeked[this.taken..];
+            let count = left.len().min(buffer.remaining());
+            buffer.put_slice(&left[..count]);
+            this.taken += count;
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.waiting.len() + bytes.len() > WAITING {
+            return this.poll_write_all_before(context, bytes);
+        }
+        if this.waiting.capacity() == 0 {
+            this.waiting.reserve_exact(WAITING);
+        }
+        this.waiting.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    /// A socket has nothing to flush itself.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_write_all_before(context, &[]).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_write_all_before(context, &[]))?;
+        match &mut this.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[async_trait]
+impl Peek for Connection {
+    /// The framework asks for as many bytes as an HTTP/2 preface has. A request in HTTP/1 may be shorter and wait for its
+    /// answer: nothing is waited for once what came is no beginning of a preface. The rest of `buffer` is then zero.
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        buffer.fill(0);
+        let mut filled = 0;
+        while filled < buffer.len() && PREFACE.starts_with(&buffer[..filled]) {
+            let read = tokio::time::timeout(FIRST_BYTES_TIMEOUT, self.read(&mut buffer[filled..])).await;
+            let count = read.map_err(|_| io::ErrorKind::TimedOut)??;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            filled += count;
+        }
+        self.peeked = buffer[..filled].to_vec();
+        self.taken = 0;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        // The client may be gone already.
+        drop(AsyncWriteExt::shutdown(self).await);
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        UniqueIDType::try_from(self.socket.raw_fd()).unwrap_or_default()
+    }
+}
+
+impl Ssl for Connection {}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        let digest = TimingDigest { established_ts: self.established, establishment_duration: None, offload_wait_duration: None };
+        // Room for the layer above, TLS.
+        let mut layers = Vec::with_capacity(2);
+        layers.push(Some(digest));
+        layers
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+#[cfg(test)]
+mod tests;
