@@ -118,7 +118,7 @@ fn a_request_that_comes_early_does_not_end_the_one_before_it() {
     assert_eq!(client.read_response("POST").status, 200);
     assert_eq!(client.read_response("GET").status, 200);
     // The same behind a body that takes several reads.
-    client.send(&[request("POST", LIST, &headers, &[b' '; 60_000]), request("GET", LIST, &headers[..1], b"")].concat());
+    client.send(&[request("POST", LIST, &headers, &vec![b' '; 60_000]), request("GET", LIST, &headers[..1], b"")].concat());
     assert_eq!(client.read_response("POST").status, 200);
     assert_eq!(client.read_response("GET").status, 200);
 }
