@@ -16,14 +16,8 @@ pub struct Request<'a> {
     pub https: bool,
     /// Its listener only redirects to https.
     pub redirect_only: bool,
-    /// A body follows: what the framing says, not the method.
+    /// A body follows the head, as the protocol's framing tells.
     pub has_body: bool,
-}
-
-/// Bytes of all names and values of a head, with four for the separators of each field.
-#[must_use]
-pub fn header_bytes(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 impl<'a> Request<'a> {
@@ -87,7 +81,7 @@ impl<'a> Request<'a> {
         header_bytes(self.headers())
     }
 
-    /// An origin the client names, when it names one (for the access log).
+    /// The first field of that name.
     #[must_use]
     pub fn header(&self, name: header::HeaderName) -> Option<&'a HeaderValue> {
         self.parts.headers.get(name)
@@ -103,4 +97,10 @@ impl<'a> Request<'a> {
             None => self.target,
         }
     }
+}
+
+/// Bytes of all names and values, with four for the separators of each field; of a request or a response.
+#[must_use]
+pub fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }

@@ -17,9 +17,9 @@ const LONGEST: usize = 1024;
 impl Exchange<'_> {
     /// Whether the line is written: of 2xx and 3xx a share, of the rest all. `chance` is uniform in 0 to 1.
     #[must_use]
-    pub fn is_logged(&self, log: &Log, chance: f64) -> bool {
+    pub fn is_logged(&self, log: &Log, chance: impl FnOnce() -> f64) -> bool {
         let fine = matches!(self.outcome, Outcome::Forwarded | Outcome::Answered | Outcome::Preflight) && self.status < 400;
-        log.access && (!fine || chance < log.sample_ok)
+        log.access && (!fine || log.sample_ok >= 1.0 || chance() < log.sample_ok)
     }
 
     /// Appends the line to `out`.

@@ -31,21 +31,21 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
             head.headers.insert(name, value);
         }
     });
+    for name in &gateway.response_headers.remove {
+        head.headers.remove(name);
+    }
     let head = ResponseHeader::from(head);
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(reply.body.clone()), true).await?;
     }
-    if session.is_http2() {
-        drain_stream(session).await;
-    }
     Ok(())
 }
 
 /// HTTP/2: a stream that ends while the client still sends is reset, which is within RFC 9113, section 8.1, but costs some
 /// clients the answer (seen with curl 7.88). A body that is small and comes soon is taken off first.
-async fn drain_stream(session: &mut Session) {
+pub async fn drain_stream(session: &mut Session) {
     if session.req_header().headers.contains_key(header::EXPECT) {
         return;
     }

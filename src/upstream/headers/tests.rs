@@ -171,7 +171,13 @@ fn a_request_over_http_2_says_so_in_via() {
     let mut parts =
         http::Request::builder().uri("https://api.example.com/x").version(Version::HTTP_2).body(()).expect("a request");
     let parts = std::mem::replace(&mut parts, http::Request::new(())).into_parts().0;
-    let client = [127, 0, 0, 1].into();
-    let request = Request { parts: &parts, target: "/x", client, https: true, redirect_only: false, has_body: false };
+    let request = Request {
+        parts: &parts,
+        target: "/x",
+        client: [127, 0, 0, 1].into(),
+        https: true,
+        redirect_only: false,
+        has_body: false,
+    };
     assert_eq!(super::via(&request), "2 stackflow-gateway");
 }
