@@ -135,6 +135,9 @@ impl<'a> Walk<'a> {
         if headers.len() > bounds.header_count || self.request.header_bytes() > bounds.headers {
             return Err(Rejection::HeadersTooLarge);
         }
+        if !self.request.has_plain_length() {
+            return Err(Rejection::InvalidRequest("the request must tell the length of its body once, in digits"));
+        }
         if self.request.host().is_none_or(str::is_empty) {
             return Err(Rejection::InvalidRequest("the request must name its host exactly once"));
         }
@@ -397,6 +400,9 @@ impl<'a> Walk<'a> {
     fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
         self.shown = Some(charge.standing);
+        if let several @ Credentials::Several = credentials(self.request.headers()) {
+            return Err(self.credentials_rejection(several));
+        }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         self.check_body_bound(way.route)?;
         if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {

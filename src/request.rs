@@ -76,6 +76,15 @@ impl<'a> Request<'a> {
         self.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
     }
 
+    /// Whether the length of the body is told at most once, as digits. The framework takes `5, 5` and equal fields, and hands
+    /// them on.
+    #[must_use]
+    pub fn has_plain_length(&self) -> bool {
+        let mut lengths = self.headers().get_all(header::CONTENT_LENGTH).iter();
+        let first = lengths.next().is_none_or(|length| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit));
+        first && lengths.next().is_none()
+    }
+
     /// Bytes of all names and values, with four for the separators of each field.
     #[must_use]
     pub fn header_bytes(&self) -> usize {

@@ -25,6 +25,7 @@ use std::{
 const LINE: usize = 1024;
 
 /// What is known of one request, from its head to its record.
+#[expect(clippy::struct_excessive_bools, reason = "facts of the request that have nothing to do with each other")]
 pub struct Ctx {
     pub(super) gateway: Arc<Gateway>,
     pub(super) began: Now,

@@ -16,7 +16,7 @@ use crate::{
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
-    response_headers::{REQUEST_ID, ResponseHeaders, foreign},
+    response_headers::{REQUEST_ID, ResponseHeaders, foreign, hop_by_hop},
     token::{TokenAnswer, TokenEndpoint},
     upstream::{Edit, Hop, edit_request, server_host},
 };
@@ -141,24 +141,29 @@ impl ProxyHttp for Phases {
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: no upgrade is ever forwarded.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        }
         if head.status.is_informational() {
             return Ok(());
         }
         if self.shared.state.is_draining() {
             session.set_keepalive(None);
         }
+        ctx.upstream_status = Some(head.status.as_u16());
         let bounds = &ctx.gateway.bounds;
         if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
             ctx.failure = Some(Rejection::BadUpstream);
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
         }
-        ctx.upstream_status = Some(head.status.as_u16());
         let answered_ns = self.shared.clock.monotonic_ns();
         ctx.upstream_ended_ns = Some(answered_ns);
         let Some(headers) = &ctx.headers else { return Ok(()) };
         let mut parts = heads::take_response(head);
         let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
-        for name in foreign {
+        let hop_by_hop = hop_by_hop(&parts.headers);
+        for name in foreign.into_iter().chain(hop_by_hop) {
             parts.headers.remove(name);
         }
         let vary = merged_vary(&parts.headers);
@@ -259,12 +264,14 @@ impl Phases {
             // The framework's own default is for ever.
             session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
         }
+        ctx.has_body = !session.as_downstream_mut().is_body_empty();
+        // Without this a request that comes while the one before it is answered would end that one with a 400.
+        session.as_downstream_mut().set_pipelining_enabled(true);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
         ctx.client = client(peer, &session.req_header().headers, &ctx.gateway.server.trusted_proxies);
         ctx.ids = self.shared.ids.next(session.req_header().headers.get(REQUEST_ID));
-        ctx.has_body = !session.as_downstream_mut().is_body_empty();
         let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         ctx.https = over_tls || ctx.client.said_https;
     }

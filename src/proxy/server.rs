@@ -46,6 +46,8 @@ pub enum RunError {
     Bind(ListenerAddress, io::Error),
     /// TLS of a listener cannot be set up.
     Tls(TlsError),
+    /// The log's file cannot be written.
+    Log(std::path::PathBuf, io::Error),
     /// The operating system refuses a thread, a file descriptor or random numbers.
     System(io::Error),
 }
@@ -58,6 +60,7 @@ impl fmt::Display for RunError {
             }
             Self::Bind(address, error) => write!(formatter, "cannot listen on {address}: {error}"),
             Self::Tls(error) => write!(formatter, "{error}"),
+            Self::Log(path, error) => write!(formatter, "cannot write the log to {}: {error}", path.display()),
             Self::System(error) => write!(formatter, "{error}"),
         }
     }
@@ -102,7 +105,7 @@ pub fn start(gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
     let acceptors = gateway.listeners.iter().map(|listener| acceptor(listener, &metrics)).collect::<Result<Vec<_>, _>>()?;
     let queue = Arc::new(LogQueue::new(LOG_QUEUE));
     logger::install(Arc::clone(&queue), gateway.log.format, gateway.log.level, clock);
-    let log_written = spawn_log_writer(&queue, gateway.log.output.clone()).map_err(RunError::System)?;
+    let log_written = spawn_log_writer(&queue, gateway.log.output.clone())?;
     let shared = share(gateway, metrics, queue, clock)?;
     let (stop_accepting, shutdown) = watch::channel(false);
     let connections = Connections::new(shared.metrics.connections.clone());
@@ -254,18 +257,26 @@ fn key_fetch(result: FetchResult) -> KeyFetch {
     }
 }
 
-fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> io::Result<mpsc::Receiver<()>> {
+fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> Result<mpsc::Receiver<()>, RunError> {
+    let append = |path: &std::path::Path| std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // Later failures are counted as dropped lines; one that is there from the start would leave no line at all.
+    if let LogOutput::File(path) = &output {
+        append(path).map_err(|error| RunError::Log(path.clone(), error))?;
+    }
     let (written, log_written) = mpsc::channel();
     let queue = Arc::clone(queue);
     let open: LogWriter = Box::new(move || match &output {
         LogOutput::Stdout => Ok(Box::new(io::stdout())),
-        LogOutput::File(path) => Ok(Box::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?)),
+        LogOutput::File(path) => Ok(Box::new(append(path)?)),
     });
-    thread::Builder::new().name("log".to_owned()).spawn(move || {
-        queue.run(open);
-        // Nobody may be waiting for it.
-        let _ = written.send(());
-    })?;
+    thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            queue.run(open);
+            // Nobody may be waiting for it.
+            let _ = written.send(());
+        })
+        .map_err(RunError::System)?;
     Ok(log_written)
 }
 
