@@ -59,10 +59,17 @@ fn skip_spaces(bytes: &[u8]) -> &[u8] {
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header.
 fn b64token(bytes: &[u8]) -> Option<&str> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    let length = bytes.iter().take_while(|&&byte| is_token(byte)).count();
-    let padded = bytes[length..].iter().all(|&byte| byte == b'=');
-    if length == 0 || !padded {
+    let padding = bytes.iter().rev().take_while(|&&byte| byte == b'=').count();
+    let token = &bytes[..bytes.len() - padding];
+    // Without a way out of the loop, so that the compiler looks at many bytes at a time: this is all that stands between a
+    // token seen before and its verdict.
+    let in_alphabet = token.iter().fold(true, |so_far, &byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let mark = (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~') | (byte == b'+') | (byte == b'/');
+        so_far & (letter | digit | mark)
+    });
+    if token.is_empty() || !in_alphabet {
         return None;
     }
     std::str::from_utf8(bytes).ok()

@@ -39,7 +39,7 @@ impl Exchange<'_> {
         line.plain("request_id", Some(self.request_id));
         line.plain("trace_id", Some(self.trace_id));
         line.address("client_address", self.client);
-        line.plain("method", Some(self.method));
+        line.text("method", Some(self.method));
         line.plain("scheme", Some(self.scheme));
         line.text("host", Some(self.host));
         line.text("path", Some(self.path));
@@ -131,7 +131,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Text that cannot need an escape: labels of ours, methods (RFC 9110, section 5.6.2), ids that were checked.
+    /// Text that cannot need an escape or a cut: labels of ours, ids that were checked.
     fn plain(&mut self, name: &str, value: Option<&str>) {
         self.name(name);
         match value {
