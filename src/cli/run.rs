@@ -59,7 +59,11 @@ fn announce(running: &Running) {
 async fn wait(mut signals: Signals, running: Running) {
     let asked = loop {
         match signals.next().await {
-            Asked::Reopen => running.reopen_log(),
+            Asked::Reopen => {
+                running.reopen_log();
+                // Whoever sends SIGHUP may have changed the configuration, and would otherwise take it for the one in use.
+                log::warn!(target: "gateway", "SIGHUP: the log was opened again; the configuration is not reloaded in this version, restart for a changed one");
+            }
             ended => break ended,
         }
     };
