@@ -16,7 +16,7 @@ mod value;
 
 pub use compile::{compile, load};
 pub use gateway::{
-    Admin, Api, Auth, Bounds, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat, LogOutput, LogSubject, NewKeyFile,
+    Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat, LogOutput, LogSubject, NewKeyFile,
     ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener, UnknownPaths,
 };
 pub use problem::{Problem, Problems, render_json, render_text};
