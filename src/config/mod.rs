@@ -8,6 +8,7 @@ mod file;
 mod gateway;
 mod header;
 mod not_yet;
+pub mod pem;
 mod problem;
 mod report;
 mod table;

@@ -92,6 +92,35 @@ fn authorities_are_certificates() {
     check_authorities(&certificate().0, "");
 }
 
+fn check_log(file: &str, expected: &str) {
+    let log = |path: &dyn Fn(&str) -> Placed<_>| Attached::Log { path: path(file) };
+    assert_eq!(problems(&[("old.log", "one\n")], log), expected);
+}
+
+#[test]
+fn a_log_needs_a_folder_and_is_none() {
+    check_log("logs/gateway.log", "log.output: cannot be made: there is no folder `logs`");
+    check_log("old.log/gateway.log", "log.output: `old.log/gateway.log` cannot be read: Not a directory (os error 20)");
+    check_log("..", "log.output: `..` is a folder");
+}
+
+#[test]
+fn a_log_that_is_there_or_can_be_made_is_well_and_left_as_it_is() {
+    check_log("old.log", "");
+    check_log("new.log", "");
+    let folder = Folder::with(&[("old.log", "one\n")]);
+    for name in ["old.log", "new.log"] {
+        super::log(&folder.path(name)).expect(name);
+    }
+    assert_eq!(std::fs::read_to_string(folder.path("old.log")).ok().as_deref(), Some("one\n"));
+    assert!(!folder.path("new.log").exists());
+}
+
+#[test]
+fn a_log_may_be_no_regular_file() {
+    assert_eq!(super::log(Path::new("/dev/null")), Ok(()));
+}
+
 #[test]
 fn a_key_set_is_a_jwks_document_with_a_usable_key() {
     let key_set = |text: &str| problems(&[("jwks.json", text)], |file| Attached::KeySet { path: file("jwks.json") });
