@@ -164,7 +164,7 @@ impl Shard {
     }
 }
 
-/// The keys are hashes already.
+/// The keys are hashes already. `limit` has the same: stages do not import each other.
 #[derive(Default)]
 struct Hashed(u64);
 

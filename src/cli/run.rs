@@ -62,7 +62,7 @@ async fn wait(mut signals: Signals, running: Running) {
             Asked::Reopen => {
                 running.reopen_log();
                 // Whoever sends SIGHUP may have changed the configuration, and would otherwise take it for the one in use.
-                log::warn!(target: "gateway", "SIGHUP: the log was opened again; the configuration is not reloaded in this version, restart for a changed one");
+                log::warn!(target: "gateway", "SIGHUP: only the log was opened again; reloading the configuration is not in this version");
             }
             ended => break ended,
         }

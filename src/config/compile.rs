@@ -170,4 +170,4 @@ fn assemble(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -68,3 +68,6 @@ pub fn authorities(path: &Path) -> Result<RootCertStore, PemError> {
     certificates(path)?.into_iter().try_for_each(|certificate| roots.add(certificate)).map_err(PemError::Untrusted)?;
     Ok(roots)
 }
+
+#[cfg(test)]
+pub(in crate::config) mod tests;

@@ -58,8 +58,7 @@ impl fmt::Display for AccountsError {
 impl std::error::Error for AccountsError {}
 
 /// SHA-256 of a secret, as `secret_sha256` holds it in hex.
-#[must_use]
-pub fn hash_secret(secret: &Secret) -> [u8; 32] {
+fn hash_secret(secret: &Secret) -> [u8; 32] {
     let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(hash.as_ref());

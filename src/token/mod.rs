@@ -8,6 +8,6 @@ mod form;
 mod signing;
 
 pub(crate) use accounts::is_scope;
-pub use accounts::{AccountsError, ServiceAccounts, hash_secret};
+pub use accounts::{AccountsError, ServiceAccounts};
 pub use endpoint::{TokenAnswer, TokenEndpoint, TokenSettings};
 pub use signing::{SigningAlgorithm, SigningKey, SigningKeyError};

@@ -13,11 +13,11 @@ use std::{
 };
 
 /// A folder of this test alone, gone when it is dropped.
-pub(super) struct Folder(PathBuf);
+pub(in crate::config) struct Folder(PathBuf);
 
 impl Folder {
     /// A folder with these files.
-    pub(super) fn with(files: &[(&str, &str)]) -> Self {
+    pub(in crate::config) fn with(files: &[(&str, &str)]) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("stackflow-gateway-config-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = Self(std::env::temp_dir().join(name));
@@ -29,7 +29,7 @@ impl Folder {
     }
 
     /// A file in it.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::config) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

@@ -4,17 +4,11 @@ use super::check;
 use crate::config::{
     compile::tests::Folder,
     file::Attached,
+    pem::tests::made as certificate,
     report::{Placed, Report},
 };
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::KeyPair;
 use std::path::Path;
-
-/// A certificate and its key, PEM.
-fn certificate() -> (String, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["a.example".to_owned()]).unwrap_or_else(|error| panic!("{error}"));
-    (cert.pem(), signing_key.serialize_pem())
-}
 
 /// Problems as `key: what`, with files relative to the folder.
 fn problems(files: &[(&str, &str)], attached: impl Fn(&dyn Fn(&str) -> Placed<std::path::PathBuf>) -> Attached) -> String {
