@@ -34,17 +34,6 @@ impl Authenticator {
         &self.issuers
     }
 
-    /// Takes over the keys that `earlier`, the authenticator before a reload, has for the same issuers from the same places, so that
-    /// a reload while a key server is down refuses nobody. To be called before a fetcher is made for this one. Remembered tokens are not taken over: other settings may judge them otherwise.
-    pub fn adopt_keys(&self, earlier: &Self) {
-        for issuer in &self.issuers {
-            let same = earlier.issuers.iter().find(|before| issuer.shares_keys_with(before));
-            if let Some(before) = same.filter(|before| !before.keys.is_empty()) {
-                issuer.keys.replace(before.keys.copy());
-            }
-        }
-    }
-
     /// The token's earlier verification, if it still holds: same bytes, inside its times, signed by a key of the issuer's current set.
     /// Allocates nothing.
     #[must_use]

@@ -1,20 +1,17 @@
-//! Tokens that were verified, so that a token seen again costs a look-up (some hundred nanoseconds) instead of a signature
-//! check (42 µs for RS256, 102 µs for ES256).
+//! Tokens that were verified, so that a token seen again costs a look-up (80 ns; 0.9 µs out of 100 000 that no processor cache
+//! holds) instead of a signature check (42 µs for RS256, 102 µs for ES256).
 //!
-//! Invariants: never more than `capacity` entries. A hit is the same token byte for byte: the keyed hash only says where to
-//! look. Whether an entry still holds is asked by the caller at each hit (times, key set), so nothing here must be undone
+//! Invariants: never more than `capacity` entries. A hit is the same token byte for byte: the keyed hash, of a token's end
+//! alone, only says where to look. Whether an entry still holds is asked by the caller at each hit (times, key set), so nothing here must be undone
 //! when keys change. Where a shard is full an expired entry gives way, else the one under the hand.
 //!
 //! Not kept: refused tokens. Strangers make those without bound, and a refusal needs no memory.
 use super::{VerifiedToken, keys::KeySet};
 use siphasher::sip::SipHasher13;
 use std::{
-    collections::{
-        HashMap,
-        hash_map::{Entry, RandomState},
-    },
+    collections::{HashMap, hash_map::Entry},
     fmt,
-    hash::{BuildHasher, BuildHasherDefault, Hasher},
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -23,6 +20,12 @@ const SHARDS: usize = 64;
 const SMALL: usize = 64 * SHARDS;
 /// Entries looked at for an expired one before a good one gives way: keeps the lock short.
 const PROBES: usize = 8;
+/// Bytes of a token's end that are hashed: base64url of the last 48 of its signature.
+///
+/// Measured with tokens of 961 bytes: 80 ns a hit, 256 ns with the whole token hashed (of 100 000 tokens: 0.9 µs and 1.5 µs).
+/// It is as safe. Only verified tokens are kept, and whoever could make two of them end alike has the issuer's key. A stranger's
+/// token with the end of a kept one is compared with it, found to be another, verified and refused, as it would be without the cache.
+const HASHED_END: usize = 64;
 
 /// Bounded by `token_cache`; shared by all threads.
 pub struct TokenCache {
@@ -39,13 +42,17 @@ pub(super) struct Remembered {
 
 impl TokenCache {
     /// A cache of at most `capacity` verified tokens.
+    ///
+    /// # Panics
+    /// Without random numbers from the operating system, when the process starts: TLS could not work either.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let random = RandomState::new();
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).expect("the operating system has no random numbers");
         let count = if capacity < SMALL { 1 } else { SHARDS };
         let share = |index| capacity / count + usize::from(index < capacity % count);
         Self {
-            hasher: SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1)),
+            hasher: SipHasher13::new_with_key(&secret),
             shards: (0..count).map(|index| RwLock::new(Shard::new(share(index)))).collect(),
         }
     }
@@ -64,7 +71,7 @@ impl TokenCache {
 
     /// The earlier verification of these very bytes, if `holds` says it still counts.
     pub(super) fn find(&self, token: &str, holds: impl FnOnce(&Remembered) -> bool) -> Option<Arc<VerifiedToken>> {
-        let hash = self.hasher.hash(token.as_bytes());
+        let hash = self.hash(token);
         let shard = read(self.shard(hash));
         let kept = &shard.kept[*shard.places.get(&hash)?];
         if &*kept.token != token || !holds(&kept.remembered) {
@@ -75,10 +82,19 @@ impl TokenCache {
 
     /// Keeps a verification, in place of an earlier one of the same token.
     pub(super) fn remember(&self, token: &str, remembered: Remembered, now_ns: u64) {
-        let hash = self.hasher.hash(token.as_bytes());
+        let hash = self.hash(token);
         let kept = Kept { hash, token: token.into(), remembered };
         // Dropped after the lock.
         let _given_way = write(self.shard(hash)).put(kept, now_ns);
+    }
+
+    /// Of the length and the end.
+    fn hash(&self, token: &str) -> u64 {
+        let bytes = token.as_bytes();
+        let mut hasher = self.hasher;
+        hasher.write_usize(bytes.len());
+        hasher.write(&bytes[bytes.len().saturating_sub(HASHED_END)..]);
+        hasher.finish()
     }
 
     /// The map inside a shard uses the hash's lowest and highest bits; these are between.
@@ -148,7 +164,7 @@ impl Shard {
     }
 }
 
-/// The keys are hashes already.
+/// The keys are hashes already. `limit` has the same: stages do not import each other.
 #[derive(Default)]
 struct Hashed(u64);
 

@@ -99,15 +99,4 @@ impl Issuer {
         }
         Self { name: settings.issuer.as_str().into(), keys: Arc::new(keys), settings }
     }
-
-    /// Whether keys that were fetched for `other` are keys of this issuer: same name, same source, same trust.
-    pub(super) fn shares_keys_with(&self, other: &Self) -> bool {
-        let (mine, theirs) = (&self.settings, &other.settings);
-        let same_source = match (&mine.keys, &theirs.keys) {
-            (KeySource::Url(a), KeySource::Url(b)) | (KeySource::Discovery(a), KeySource::Discovery(b)) => a == b,
-            (KeySource::File(a), KeySource::File(b)) => a == b,
-            _ => false,
-        };
-        same_source && mine.issuer == theirs.issuer && mine.ca_file == theirs.ca_file
-    }
 }

@@ -242,11 +242,6 @@ impl KeyRing {
         self.current.load_full()
     }
 
-    /// A set of its own for another ring.
-    pub(super) fn copy(&self) -> KeySet {
-        KeySet::clone(&self.current.load())
-    }
-
     /// Whether this very set is still the current one.
     pub(super) fn holds(&self, set: &Arc<KeySet>) -> bool {
         Arc::ptr_eq(&self.current.load(), set)

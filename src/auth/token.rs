@@ -173,7 +173,6 @@ pub struct VerifiedToken {
     subject: String,
     client_id: Option<String>,
     scopes: Vec<String>,
-    groups: Vec<String>,
     identity: Identity,
 }
 
@@ -181,8 +180,8 @@ impl VerifiedToken {
     /// Called by `Authenticator::verify` alone, after every check.
     pub(super) fn new(issuer: IssuerIndex, issuer_name: Arc<str>, claims: Claims, times: Times) -> Self {
         let identity = Identity::new(&claims, &issuer_name);
-        let Claims { subject, client_id, scopes, groups, .. } = claims;
-        Self { issuer, issuer_name, times, subject, client_id, scopes, groups, identity }
+        let Claims { subject, client_id, scopes, .. } = claims;
+        Self { issuer, issuer_name, times, subject, client_id, scopes, identity }
     }
 
     pub(super) fn times(&self) -> Times {
@@ -217,12 +216,6 @@ impl VerifiedToken {
     #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.scopes
-    }
-
-    /// The groups its subject is in, in the token's order.
-    #[must_use]
-    pub fn groups(&self) -> &[String] {
-        &self.groups
     }
 
     /// Header values towards the upstream.

@@ -59,7 +59,11 @@ fn announce(running: &Running) {
 async fn wait(mut signals: Signals, running: Running) {
     let asked = loop {
         match signals.next().await {
-            Asked::Reopen => running.reopen_log(),
+            Asked::Reopen => {
+                running.reopen_log();
+                // Whoever sends SIGHUP may have changed the configuration, and would otherwise take it for the one in use.
+                log::warn!(target: "gateway", "SIGHUP: only the log was opened again; reloading the configuration is not in this version");
+            }
             ended => break ended,
         }
     };

@@ -7,6 +7,8 @@ mod attached;
 mod paths;
 mod token_endpoint;
 
+pub use token_endpoint::Provided;
+
 use super::{
     Api, Auth, Gateway, Problem, Problems,
     file::{self, File, WrittenAuth, WrittenCors, WrittenRoute},
@@ -48,6 +50,18 @@ pub fn load(path: &Path) -> Result<Gateway, Problems> {
 /// # Errors
 /// Every problem at once.
 pub fn compile(file: &Path, text: &str) -> Result<Gateway, Problems> {
+    compiled(file, text, None)
+}
+
+/// Compiles a text whose token endpoint has no files.
+///
+/// # Errors
+/// Every problem at once.
+pub fn compile_with(file: &Path, text: &str, provided: Provided) -> Result<Gateway, Problems> {
+    compiled(file, text, Some(provided))
+}
+
+fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gateway, Problems> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let report = Report::new(file, text, &syntax);
     let written = file::read(&report, document.get_ref());
@@ -55,7 +69,7 @@ pub fn compile(file: &Path, text: &str) -> Result<Gateway, Problems> {
     paths::check(&report, &written.api, written.auth.token_endpoint.as_ref());
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);
-    let token_endpoint = token_endpoint::check(&report, &written.auth);
+    let token_endpoint = token_endpoint::check(&report, &written.auth, provided);
     let problems = report.into_problems();
     match table {
         Some(table) if problems.0.is_empty() => assemble(file, written, cors, table, token_endpoint),
@@ -156,4 +170,4 @@ fn assemble(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

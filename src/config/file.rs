@@ -50,7 +50,7 @@ pub(crate) struct File {
     pub(crate) attached: Vec<Attached>,
 }
 
-/// A file that the configuration names, and that must be what it is said to be.
+/// A file that the configuration names, and that must be good for what it is named for.
 #[derive(Debug)]
 pub(crate) enum Attached {
     /// A chain and its key.
@@ -59,6 +59,8 @@ pub(crate) enum Attached {
     Authorities { key: String, path: Placed<PathBuf> },
     /// A JWKS document.
     KeySet { path: Placed<PathBuf> },
+    /// A file to write the log to.
+    Log { path: Placed<PathBuf> },
 }
 
 /// Reads the text; problems go to the report that `Report::new` made of the same text.
@@ -75,7 +77,7 @@ pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
         let upstreams = upstreams::upstreams(root);
         let api = api::api(root, &upstreams);
         let routes = routes::routes(root, &api, &bounds, &upstreams);
-        let log = log::log(root);
+        let log = log::log(root, &mut attached);
         File {
             server,
             listeners,

@@ -222,12 +222,20 @@ pub struct HeaderEdits {
     pub remove: Vec<HeaderName>,
 }
 
+/// What is allowed where no methods were written: on unknown paths, and on routes without `methods`.
+///
+/// OPTIONS is not among them. Preflights are answered by the gateway itself, and a browser sends no other.
+pub const GENERAL_METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// [`GENERAL_METHODS`] as a field value of `Allow`.
+pub const GENERAL_ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+
 /// `[[routes]]`, compiled.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// As written; the metric label.
     pub pattern: Pattern,
-    /// Sorted; HEAD is added where GET is. Absent in the file: the general methods GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS.
+    /// HEAD is added where GET is. Absent in the file: [`GENERAL_METHODS`].
     pub methods: Vec<Method>,
     /// The `Allow` header and `Access-Control-Allow-Methods`: the methods joined with `, `.
     pub allow: HeaderValue,

@@ -39,9 +39,24 @@ const NOT_FOR_IDENTITY: [&str; 14] = [
     "range",
 ];
 
-/// Response headers that the gateway decides for every response.
-const OWNED_IN_RESPONSES: [&str; 8] =
-    ["x-request-id", "vary", "content-type", "content-encoding", "content-range", "www-authenticate", "retry-after", "allow"];
+/// Response headers that the gateway decides for every response, or that belong to the one answer that says them: set on all
+/// responses, `Cache-Control: public` would have caches keep tokens and refusals, `Retry-After` would contradict a limit's.
+const OWNED_IN_RESPONSES: [&str; 14] = [
+    "x-request-id",
+    "vary",
+    "content-type",
+    "content-encoding",
+    "content-range",
+    "cache-control",
+    "pragma",
+    "date",
+    "age",
+    "expires",
+    "location",
+    "allow",
+    "retry-after",
+    "www-authenticate",
+];
 
 /// A header name.
 pub(crate) fn name(text: &str) -> Result<HeaderName, Fault> {

@@ -8,15 +8,17 @@ mod file;
 mod gateway;
 mod header;
 mod not_yet;
+pub mod pem;
 mod problem;
 mod report;
 mod table;
 mod url;
 mod value;
 
-pub use compile::{compile, load};
+pub use compile::{Provided, compile, compile_with, load};
 pub use gateway::{
-    Admin, Api, Auth, Bounds, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat, LogOutput, LogSubject, NewKeyFile,
-    ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener, UnknownPaths,
+    Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,
+    LogOutput, LogSubject, NewKeyFile, ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener,
+    UnknownPaths,
 };
 pub use problem::{Problem, Problems, render_json, render_text};

@@ -53,7 +53,7 @@ impl<'s> Report<'s> {
 
     /// A problem at the byte `at` of the configuration.
     pub(crate) fn add(&self, at: usize, key: impl Into<String>, Fault { what, remedy }: Fault) {
-        let (line, column) = self.place_of(at);
+        let (line, column) = place_in(self.text, at);
         self.add_elsewhere(at, Problem { file: self.file.to_owned(), line, column, key: key.into(), what, remedy });
     }
 
@@ -80,7 +80,7 @@ impl<'s> Report<'s> {
 
     /// Line of a byte, from 1.
     pub(crate) fn line_of(&self, at: usize) -> usize {
-        self.place_of(at).0
+        place_in(self.text, at).0
     }
 
     /// The file's name, for paths relative to its folder.
@@ -94,10 +94,11 @@ impl<'s> Report<'s> {
         found.sort_by_key(|(at, _)| *at);
         Problems(found.into_iter().map(|(_, problem)| problem).collect())
     }
+}
 
-    fn place_of(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-    }
+/// Line and column of a byte of a text, each from 1; columns count characters.
+pub(crate) fn place_in(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

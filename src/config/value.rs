@@ -3,6 +3,7 @@
 //! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
 
 use super::report::Fault;
+use crate::token::is_scope;
 use std::{ops::RangeInclusive, time::Duration};
 
 pub(crate) const KIB: u64 = 1024;
@@ -56,10 +57,9 @@ pub(crate) fn non_empty(text: &str) -> Result<String, Fault> {
     if text.trim().is_empty() { Err(Fault::new("is empty", "write a value or remove the key")) } else { Ok(text.to_owned()) }
 }
 
-/// A scope (RFC 6749, section 3.3): it stands in quotes in `WWW-Authenticate`, so it may hold neither quotes nor spaces.
+/// One scope.
 pub(crate) fn scope(text: &str) -> Result<String, Fault> {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    if !text.is_empty() && text.bytes().all(allowed) {
+    if is_scope(text) {
         return Ok(text.to_owned());
     }
     let remedy = "write one scope an element, without spaces, quotes and backslashes";

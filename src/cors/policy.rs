@@ -14,8 +14,8 @@ use std::time::Duration;
 
 /// What a page may read of an answer beyond the safelisted headers.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, \
-     ETag, Location, Link, WWW-Authenticate",
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-Id, ETag, Location, Link, \
+     WWW-Authenticate",
 );
 
 /// `[cors]`, read.

@@ -4,23 +4,15 @@ pub mod api;
 pub mod guide;
 
 use crate::{
-    auth::Authenticator,
-    config::{Gateway, compile, render_text},
+    config::{Gateway, Provided, compile_with, render_text},
     secret::Secret,
     time::Now,
-    token::{ServiceAccounts, SigningAlgorithm, SigningKey, TokenEndpoint, TokenSettings},
+    token::{ServiceAccounts, SigningAlgorithm, SigningKey},
 };
-use std::{net::SocketAddr, path::Path, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, thread};
 
 /// The shipped limits and routes, with places for the addresses.
 const CONFIGURATION: &str = include_str!("demo.toml");
-/// `iss` of the demo's tokens.
-const ISSUER: &str = "https://gateway.demo.invalid";
-/// Longest token in bytes.
-const TOKEN_SIZE: usize = 8 * 1024;
-/// `aud` of the demo's tokens.
-const AUDIENCE: &str = "stackflow-api";
-
 /// The demo's one service account.
 #[derive(Debug)]
 pub struct Account {
@@ -41,6 +33,11 @@ impl Account {
         getrandom::fill(&mut secret)?;
         let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
         Ok(Self { client_id: "demo".to_owned(), secret: Secret::new(secret) })
+    }
+
+    fn service_accounts(&self) -> ServiceAccounts {
+        let scopes = vec!["stackflow/read".to_owned(), "stackflow/write".to_owned()];
+        ServiceAccounts::single(&self.client_id, &self.secret, scopes)
     }
 }
 
@@ -73,25 +70,10 @@ pub fn gateway(address: SocketAddr, admin: SocketAddr, api: SocketAddr, account:
         .replace("{ADDRESS}", &address.to_string())
         .replace("{ADMIN}", &admin.to_string())
         .replace("{API}", &api.to_string());
-    let mut gateway = compile(Path::new("demo.toml"), &text).map_err(|problems| anyhow::anyhow!("{}", render_text(&problems)))?;
-    // A file would have to name files for the key and the accounts; the demo leaves none, so the endpoint is put in here.
-    let endpoint = token_endpoint(account)?;
-    gateway.auth.authenticator = Authenticator::new(vec![endpoint.as_issuer()], TOKEN_SIZE);
-    gateway.auth.token_endpoint = Some(endpoint);
-    Ok(gateway)
+    let provided = Provided { service_accounts: account.service_accounts(), signing_key: signing_key()? };
+    compile_with(Path::new("demo.toml"), &text, provided).map_err(|problems| anyhow::anyhow!("{}", render_text(&problems)))
 }
 
-fn token_endpoint(account: &Account) -> anyhow::Result<TokenEndpoint> {
-    let (key, _) = SigningKey::generate(SigningAlgorithm::Rs256).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let scopes = vec!["stackflow/read".to_owned(), "stackflow/write".to_owned()];
-    let accounts = ServiceAccounts::single(&account.client_id, &account.secret, scopes);
-    let settings = TokenSettings {
-        path: "/oauth2/token".to_owned(),
-        jwks_path: "/.well-known/jwks.json".to_owned(),
-        issuer: ISSUER.to_owned(),
-        audience: AUDIENCE.to_owned(),
-        token_lifetime: Duration::from_secs(15 * 60),
-        leeway: Duration::from_secs(60),
-    };
-    Ok(TokenEndpoint::new(settings, key, accounts))
+fn signing_key() -> anyhow::Result<SigningKey> {
+    Ok(SigningKey::generate(SigningAlgorithm::Rs256)?.0)
 }

@@ -3,6 +3,7 @@
 //! Invariants: https, or http to a loopback address, looked up here and connected to as looked up, so that a name cannot
 //! mean something else a moment later. Only a 200 is an answer: a redirect is a failure, because whoever can redirect could
 //! choose the keys. Never more than `limit` bytes are kept. The total time is the caller's to bound.
+use crate::config::pem;
 use bytes::Bytes;
 use http::{
     Request, Response, StatusCode, Uri,
@@ -17,7 +18,6 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::{
     error::Error,
     fmt, io,
@@ -121,23 +121,23 @@ fn client(tls: ClientConfig) -> HttpClient {
 }
 
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let described = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| described(&error))? {
-            let certificate = certificate.map_err(|error| described(&error))?;
-            roots.add(certificate).map_err(|error| described(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(described(&"no certificate in it"));
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
+    let roots = match ca_file {
+        Some(path) => pem::authorities(path).map_err(|error| {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{}: {error}{cause}", path.display())
+        })?,
+        None => system_roots(),
+    };
     // The provider is named so that it does not matter which one the process installed, or whether it has yet.
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 /// A URL that may be fetched from: https, or http to what may be a loopback address.

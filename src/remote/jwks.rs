@@ -34,6 +34,21 @@ pub enum FetchResult {
     Failed,
 }
 
+impl FetchResult {
+    /// Every result, for metrics made ahead.
+    pub const ALL: [Self; 3] = [Self::Updated, Self::Unchanged, Self::Failed];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What is known about an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {

@@ -43,25 +43,22 @@ impl fmt::Debug for SecretHash {
 /// Why the text is not a list of service accounts.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AccountsError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
+    /// The byte of the text.
+    pub at: usize,
     /// What is wrong.
     pub what: String,
 }
 
 impl fmt::Display for AccountsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}: {}", self.line, self.column, self.what)
+        formatter.write_str(&self.what)
     }
 }
 
 impl std::error::Error for AccountsError {}
 
 /// SHA-256 of a secret, as `secret_sha256` holds it in hex.
-#[must_use]
-pub fn hash_secret(secret: &Secret) -> [u8; 32] {
+fn hash_secret(secret: &Secret) -> [u8; 32] {
     let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(hash.as_ref());
@@ -74,18 +71,18 @@ impl ServiceAccounts {
     /// # Errors
     /// The first problem.
     pub fn parse(text: &str) -> Result<Self, AccountsError> {
-        let file: File = toml::from_str(text).map_err(|error| problem(text, error.span(), error.message()))?;
+        let file: File = toml::from_str(text).map_err(|error| problem(error.span(), error.message()))?;
         let mut accounts = Self::default();
         let mut names = HashSet::new();
         for written in file.service_accounts {
             let (name_span, id_span) = (written.name.span(), written.client_id.span());
             let name = written.name.get_ref().clone();
-            let account = written.read().map_err(|(span, what)| problem(text, Some(span), what))?;
+            let account = written.read().map_err(|(span, what)| problem(Some(span), what))?;
             if !names.insert(name) {
-                return Err(problem(text, Some(name_span), "name: another account has this name"));
+                return Err(problem(Some(name_span), "name: another account has this name"));
             }
             if accounts.by_client_id.insert(account.client_id.clone(), account).is_some() {
-                return Err(problem(text, Some(id_span), "client_id: another account has this client_id"));
+                return Err(problem(Some(id_span), "client_id: another account has this client_id"));
             }
         }
         Ok(accounts)
@@ -161,9 +158,6 @@ impl Written {
         }
         let hash = hex(self.secret_sha256.get_ref());
         let hash = hash.ok_or((self.secret_sha256.span(), "secret_sha256: must be 64 hexadecimal digits"))?;
-        // RFC 6749, section 3.3: scope-token.
-        let is_scope =
-            |scope: &str| !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
         if let Some(wrong) = self.scopes.iter().find(|scope| !is_scope(scope.get_ref())) {
             return Err((wrong.span(), "scopes: must be visible ASCII without spaces, quotes and backslashes"));
         }
@@ -181,6 +175,11 @@ impl Written {
             expires_unix_s,
         })
     }
+}
+
+/// RFC 6749, section 3.3, `scope-token`: it stands in quotes in `WWW-Authenticate`, so it may hold neither quotes nor spaces.
+pub(crate) fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 fn hex(text: &str) -> Option<[u8; 32]> {
@@ -218,15 +217,8 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
 }
 
-fn problem(text: &str, span: Option<Range<usize>>, what: &str) -> AccountsError {
-    let start = span.map_or(0, |span| span.start.min(text.len()));
-    let before = text.get(..start).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    AccountsError {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        what: what.to_owned(),
-    }
+fn problem(span: Option<Range<usize>>, what: &str) -> AccountsError {
+    AccountsError { at: span.map_or(0, |span| span.start), what: what.to_owned() }
 }
 
 #[cfg(test)]

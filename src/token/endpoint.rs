@@ -11,7 +11,7 @@ use crate::{
     auth::{Allowed, IssuerSettings, KeySource, Profile},
     time::Now,
 };
-use aws_lc_rs::{error::Unspecified, rand};
+use aws_lc_rs::error::Unspecified;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -145,7 +145,7 @@ impl TokenEndpoint {
 
     fn issue(&self, account: &ServiceAccount, scope: &str, now: Now) -> Result<Bytes, Unspecified> {
         let mut jti = [0; 16];
-        rand::fill(&mut jti)?;
+        getrandom::fill(&mut jti).map_err(|_| Unspecified)?;
         let issued = now.unix_s();
         let expires_in = self.settings.token_lifetime.as_secs();
         let token = self.key.token(&Claims {

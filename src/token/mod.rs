@@ -7,6 +7,7 @@ mod endpoint;
 mod form;
 mod signing;
 
-pub use accounts::{AccountsError, ServiceAccounts, hash_secret};
+pub(crate) use accounts::is_scope;
+pub use accounts::{AccountsError, ServiceAccounts};
 pub use endpoint::{TokenAnswer, TokenEndpoint, TokenSettings};
 pub use signing::{SigningAlgorithm, SigningKey, SigningKeyError};

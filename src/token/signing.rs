@@ -15,7 +15,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use bytes::Bytes;
-use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{fmt, sync::Arc};

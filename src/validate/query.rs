@@ -32,7 +32,7 @@ pub struct ParameterError<'r> {
 }
 
 /// The rules of one route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryRules {
     rules: Vec<(String, ParameterRule)>,
 }
@@ -42,12 +42,6 @@ impl QueryRules {
     #[must_use]
     pub fn new(rules: Vec<(String, ParameterRule)>) -> Self {
         Self { rules }
-    }
-
-    /// Whether there is nothing to check.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
     }
 
     /// Checks a query string (without `?`).

@@ -87,9 +87,18 @@ fn the_same_token_takes_its_own_place() {
 #[test]
 fn the_same_hash_is_not_the_same_token() {
     let cache = TokenCache::new(1);
-    let kept = Kept { hash: cache.hasher.hash(b"forged"), token: "good".into(), remembered: remembered(10) };
+    let kept = Kept { hash: cache.hash("forged"), token: "good".into(), remembered: remembered(10) };
     write(&cache.shards[0]).put(kept, 0);
     assert!(!has(&cache, "forged"));
+}
+
+#[test]
+fn tokens_with_the_same_end_are_told_apart() {
+    let (cache, end) = (TokenCache::new(10), "e".repeat(HASHED_END));
+    put(&cache, &format!("a.{end}"), 10, 0);
+    assert!(!has(&cache, &format!("b.{end}")) && !has(&cache, &end));
+    put(&cache, &format!("b.{end}"), 10, 0);
+    assert_eq!((cache.len(), has(&cache, &format!("a.{end}")), has(&cache, &format!("b.{end}"))), (1, false, true));
 }
 
 #[test]
@@ -102,7 +111,7 @@ fn what_no_longer_holds_is_not_found() {
 
 #[test]
 fn two_caches_hash_differently() {
-    assert_ne!(TokenCache::new(1).hasher.hash(b"a"), TokenCache::new(1).hasher.hash(b"a"));
+    assert_ne!(TokenCache::new(1).hash("a"), TokenCache::new(1).hash("a"));
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! The files that the configuration names: certificates with their keys, authorities, key sets.
+//! The files that the configuration names: certificates with their keys, authorities, key sets, the log.
 //!
-//! They are looked at before anything is bound, so that a running gateway's reload fails whole instead of half. Expiry is not judged: a
-//! certificate that is over is replaced by a reload, which it must not prevent.
+//! They are looked at before anything is bound, so that a start fails whole instead of half. Nothing is written, so whether a folder
+//! lets a new file be made shows only when it is made. Expiry is not judged: it is a matter of the moment, not of the configuration.
 
 use crate::{
     auth::{KeySet, KeySetError},
     config::{
         file::Attached,
+        pem::{self, PemError},
         report::{Fault, Placed, Report},
     },
 };
 use rustls::{
-    RootCertStore,
     crypto::aws_lc_rs,
     sign::{CertifiedKey, SigningKey},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
+    fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,10 +31,14 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
         match file {
             Attached::Certificate { certificate, private_key } => check_certificate(report, certificate, private_key),
             Attached::Authorities { key, path } => {
-                authorities(&path.value).unwrap_or_else(|fault| report.add(path.at, key, fault));
+                let wrong = |error| report.add(path.at, key, pem_fault(&path.value, error));
+                pem::authorities(&path.value).map_or_else(wrong, drop);
             }
             Attached::KeySet { path } => {
                 key_set(&path.value).unwrap_or_else(|fault| report.add(path.at, "auth.issuers.jwks_file", fault));
+            }
+            Attached::Log { path } => {
+                log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
             }
         }
     }
@@ -52,8 +56,19 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
     }
 }
 
+/// That a file can be made here, as far as that can be told without making it.
+pub(super) fn has_folder(path: &Path) -> Result<(), Fault> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let what = format!("cannot be made: there is no folder `{}`", folder.display());
+    Err(Fault::new(what, "make the folder, or write another path"))
+}
+
 fn check_certificate(report: &Report<'_>, certificate: &Placed<PathBuf>, private_key: &Placed<PathBuf>) {
-    let chain = chain(&certificate.value).map_err(|fault| report.add(certificate.at, CERTIFICATE, fault));
+    let wrong = |error| report.add(certificate.at, CERTIFICATE, pem_fault(&certificate.value, error));
+    let chain = pem::certificates(&certificate.value).map_err(wrong);
     let key = key(&private_key.value).map_err(|fault| report.add(private_key.at, PRIVATE_KEY, fault));
     let (Ok(chain), Ok(key)) = (chain, key) else { return };
     match CertifiedKey::new(chain, key).keys_match() {
@@ -71,32 +86,33 @@ fn check_certificate(report: &Report<'_>, certificate: &Placed<PathBuf>, private
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let wrong = || Fault::new(format!("`{}` holds no certificate", path.display()), "write a PEM file with `BEGIN CERTIFICATE`");
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    if chain.is_empty() { Err(wrong()) } else { Ok(chain) }
-}
-
 fn key(path: &Path) -> Result<Arc<dyn SigningKey>, Fault> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let wrong = |what| {
-        Fault::new(format!("`{}` {what}", path.display()), "write a PEM file with an unencrypted RSA, ECDSA or Ed25519 key")
-    };
-    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| wrong("holds no private key"))?;
-    aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(|_| wrong("holds a private key that cannot be used"))
+    let key = pem::private_key(path).map_err(|error| pem_fault(path, error))?;
+    let unusable = |_| key_fault(path, "holds a private key that cannot be used");
+    aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(unusable)
 }
 
-fn authorities(path: &Path) -> Result<(), Fault> {
-    let mut store = RootCertStore::empty();
-    chain(path)?.into_iter().try_for_each(|certificate| store.add(certificate)).map_err(|error| {
-        let what = format!("`{}` holds a certificate that cannot be trusted: {error}", path.display());
-        Fault::new(what, "write X.509 certificates of authorities")
-    })
+fn pem_fault(path: &Path, error: PemError) -> Fault {
+    let shown = path.display();
+    match error {
+        PemError::Unreadable(error) => unreadable(path, &error),
+        PemError::NoCertificate => {
+            Fault::new(format!("`{shown}` holds no certificate"), "write a PEM file with `BEGIN CERTIFICATE`")
+        }
+        PemError::NoPrivateKey => key_fault(path, "holds no private key"),
+        PemError::Untrusted(error) => Fault::new(
+            format!("`{shown}` holds a certificate that cannot be trusted: {error}"),
+            "write X.509 certificates of authorities",
+        ),
+    }
+}
+
+fn key_fault(path: &Path, what: &str) -> Fault {
+    Fault::new(format!("`{}` {what}", path.display()), "write a PEM file with an unencrypted RSA, ECDSA or Ed25519 key")
 }
 
 fn key_set(path: &Path) -> Result<(), Fault> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     let (what, remedy) = match KeySet::parse(&bytes) {
         Ok(_) => return Ok(()),
         Err(KeySetError::Malformed(detail)) => {
@@ -107,6 +123,19 @@ fn key_set(path: &Path) -> Result<(), Fault> {
         }
     };
     Err(Fault::new(format!("`{}` {what}", path.display()), remedy))
+}
+
+/// Only a regular file is opened: to open a pipe waits for its reader.
+fn log(path: &Path) -> Result<(), Fault> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => OpenOptions::new().append(true).open(path).map(drop).map_err(|error| {
+            Fault::new(format!("`{}` cannot be written: {error}", path.display()), "let the gateway's user write it")
+        }),
+        Ok(found) if found.is_dir() => Err(unreadable(path, &io::ErrorKind::IsADirectory.into())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => has_folder(path),
+        Err(error) => Err(unreadable(path, &error)),
+    }
 }
 
 #[cfg(test)]

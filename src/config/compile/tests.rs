@@ -1,7 +1,11 @@
 //! From a text to a gateway, with the files that it names. Every stage behind the configuration takes part.
 
-use super::{compile, load};
-use crate::config::{Gateway, Problems};
+use super::{Provided, compile, compile_with, load};
+use crate::{
+    config::{Gateway, Problems},
+    secret::Secret,
+    token::{ServiceAccounts, SigningAlgorithm, SigningKey},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,11 +13,11 @@ use std::{
 };
 
 /// A folder of this test alone, gone when it is dropped.
-pub(super) struct Folder(PathBuf);
+pub(in crate::config) struct Folder(PathBuf);
 
 impl Folder {
     /// A folder with these files.
-    pub(super) fn with(files: &[(&str, &str)]) -> Self {
+    pub(in crate::config) fn with(files: &[(&str, &str)]) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("stackflow-gateway-config-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = Self(std::env::temp_dir().join(name));
@@ -25,7 +29,7 @@ impl Folder {
     }
 
     /// A file in it.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::config) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -69,7 +73,7 @@ fn problems_of_the_text_and_of_its_files_come_in_one_run() {
     let text = "[log]\nlevel = \"loud\"\n[cors]\nallowed_origins = [\"ftp://a\"]\n[auth.token_endpoint]\n[[routes]]\npath = \"/x\"\nmethds = []";
     let expected = "gateway.toml:2:9: log.level: `loud` is not known; write one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"\n\
         gateway.toml:4:20: cors.allowed_origins: `ftp://a` does not begin with http:// or https://; write the scheme, as in \"https://app.example.com\"\n\
-        gateway.toml:5:1: auth.token_endpoint.api_keys: there is no file `api-keys.toml`; make it with `stackflow-gateway api-key create --name NAME --config FILE`\n\
+        gateway.toml:5:1: auth.token_endpoint.api_keys: there is no file `api-keys.toml`; make it with an entry [[service_accounts]] of `name`, `client_id`, `secret_sha256` (`printf %s SECRET | sha256sum`) and `scopes`\n\
         gateway.toml:8:1: routes.methds: unknown key; did you mean `methods`?";
     check(&[], text, expected);
 }
@@ -119,10 +123,10 @@ fn a_limit_outside_its_range_is_refused() {
 
 #[test]
 fn a_problem_in_the_file_of_accounts_is_reported_there() {
-    let folder = Folder::with(&[("k.toml", "[[service_accounts]]\nname = 7\n")]);
+    let folder = Folder::with(&[("k.toml", "# é\n[[service_accounts]]\nname = \"é\" x\n")]);
     let problems = compile_in(&folder, "[auth.token_endpoint]\napi_keys = \"k.toml\"").err().unwrap_or_default();
-    let places: Vec<_> = problems.0.iter().map(|problem| (problem.file.clone(), problem.key.as_str())).collect();
-    assert_eq!(places, [(folder.path("k.toml"), "service_accounts")]);
+    let places: Vec<_> = problems.0.iter().map(|p| (p.file.clone(), p.line, p.column, p.key.as_str())).collect();
+    assert_eq!(places, [(folder.path("k.toml"), 3, 12, "service_accounts")], "columns count characters");
 }
 
 #[test]
@@ -162,6 +166,26 @@ fn a_signing_key_that_is_there_is_used() {
     let new = compiled(&folder, text).new_signing_key.unwrap_or_else(|| panic!("no new key"));
     fs::write(&new.path, new.pem.expose()).unwrap_or_else(|error| panic!("{error}"));
     assert!(compiled(&folder, text).new_signing_key.is_none());
+}
+
+#[test]
+fn what_is_provided_stands_for_the_files() {
+    let (signing_key, _) = SigningKey::generate(SigningAlgorithm::Es256).unwrap_or_else(|error| panic!("{error}"));
+    let service_accounts = ServiceAccounts::single("demo", &Secret::new("s".to_owned()), Vec::new());
+    let folder = Folder::with(&[("signing-key.pem", "not looked at")]);
+    let text = format!("{LISTENER}{UPSTREAM}[auth.token_endpoint]\nissuer = \"https://own.example\"\n");
+    let provided = Provided { service_accounts, signing_key };
+    let gateway = compile_with(&folder.path("g.toml"), &text, provided).unwrap_or_else(|problems| panic!("{problems}"));
+    let issuers: Vec<_> = gateway.auth.authenticator.issuers().iter().map(|own| own.settings.issuer.as_str()).collect();
+    assert_eq!(issuers, ["https://own.example"]);
+    assert!(gateway.auth.token_endpoint.is_some() && gateway.new_signing_key.is_none());
+}
+
+#[test]
+fn a_log_without_a_folder_is_a_problem_at_its_key() {
+    let expected =
+        "gateway.toml:2:10: log.output: cannot be made: there is no folder `logs`; make the folder, or write another path";
+    check(&[], "[log]\noutput = \"logs/gateway.log\"", expected);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 //! A signing key that is not there yet is made in memory, and only for a configuration that has no problem (an RSA key takes 100 ms and
 //! more). Writing it is left to whoever serves.
 
-use super::attached::unreadable;
+use super::attached::{has_folder, unreadable};
 use crate::{
     config::{
         NewKeyFile, Problem, Problems,
         file::{WrittenAuth, WrittenTokenEndpoint},
-        report::{Fault, Placed, Report},
+        report::{Fault, Placed, Report, place_in},
     },
     secret::Secret,
     token::{ServiceAccounts, SigningAlgorithm, SigningKey, SigningKeyError, TokenEndpoint, TokenSettings},
@@ -24,20 +24,34 @@ const API_KEYS: &str = "auth.token_endpoint.api_keys";
 /// A token endpoint whose files are in order.
 pub(super) struct CheckedTokenEndpoint {
     settings: TokenSettings,
-    /// `None`: to be made.
-    key: Option<SigningKey>,
-    key_file: PathBuf,
-    algorithm: SigningAlgorithm,
+    key: Key,
     accounts: ServiceAccounts,
 }
 
-/// Reads the files; `None` when there is no token endpoint, or there was a problem.
-pub(super) fn check(report: &Report<'_>, auth: &WrittenAuth) -> Option<CheckedTokenEndpoint> {
+/// The signing key.
+enum Key {
+    There(SigningKey),
+    /// For this file.
+    ToMake(PathBuf, SigningAlgorithm),
+}
+
+/// What is handed over in memory, in place of the files that `signing_key` and `api_keys` of `[auth.token_endpoint]` name.
+#[derive(Debug)]
+pub struct Provided {
+    /// Who may ask for tokens.
+    pub service_accounts: ServiceAccounts,
+    /// What tokens are signed with; its algorithm holds, not that of the file.
+    pub signing_key: SigningKey,
+}
+
+/// Reads the files, unless their content is `provided`; `None` when there is no token endpoint, or there was a problem.
+pub(super) fn check(report: &Report<'_>, auth: &WrittenAuth, provided: Option<Provided>) -> Option<CheckedTokenEndpoint> {
     let written = auth.token_endpoint.as_ref()?;
-    let key = signing_key(&written.signing_key, written.algorithm);
-    let key = key.map_err(|fault| report.add(written.signing_key.at, SIGNING_KEY, fault)).ok();
-    let accounts = accounts(report, &written.api_keys);
-    let WrittenTokenEndpoint { path, issuer, jwks_path, algorithm, audience, token_lifetime, signing_key, .. } = written;
+    let (key, accounts) = match provided {
+        Some(Provided { service_accounts, signing_key }) => (Some(Key::There(signing_key)), Some(service_accounts)),
+        None => (signing_key(report, written), accounts(report, &written.api_keys)),
+    };
+    let WrittenTokenEndpoint { path, issuer, jwks_path, audience, token_lifetime, .. } = written;
     let settings = TokenSettings {
         path: path.value.clone(),
         jwks_path: jwks_path.value.clone(),
@@ -46,48 +60,35 @@ pub(super) fn check(report: &Report<'_>, auth: &WrittenAuth) -> Option<CheckedTo
         token_lifetime: *token_lifetime,
         leeway: auth.leeway,
     };
-    Some(CheckedTokenEndpoint {
-        settings,
-        key: key?,
-        key_file: signing_key.value.clone(),
-        algorithm: *algorithm,
-        accounts: accounts?,
-    })
+    Some(CheckedTokenEndpoint { settings, key: key?, accounts: accounts? })
 }
 
 impl CheckedTokenEndpoint {
     /// The endpoint, and the file for its key when that was made just now.
     pub(super) fn build(self, file: &Path) -> Result<(TokenEndpoint, Option<NewKeyFile>), Problems> {
-        if let Some(key) = self.key {
-            return Ok((TokenEndpoint::new(self.settings, key, self.accounts), None));
-        }
-        let (key, pem) = SigningKey::generate(self.algorithm).map_err(|error| {
-            let Fault { what, remedy } = key_fault(&self.key_file, &error);
+        let (path, algorithm) = match self.key {
+            Key::There(key) => return Ok((TokenEndpoint::new(self.settings, key, self.accounts), None)),
+            Key::ToMake(path, algorithm) => (path, algorithm),
+        };
+        let (key, pem) = SigningKey::generate(algorithm).map_err(|error| {
+            let Fault { what, remedy } = key_fault(&path, &error);
             Problems(vec![Problem { file: file.to_owned(), line: 1, column: 1, key: SIGNING_KEY.to_owned(), what, remedy }])
         })?;
-        let new = NewKeyFile { path: self.key_file, pem: Secret::new(pem) };
+        let new = NewKeyFile { path, pem: Secret::new(pem) };
         Ok((TokenEndpoint::new(self.settings, key, self.accounts), Some(new)))
     }
 }
 
-fn signing_key(path: &Placed<PathBuf>, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>, Fault> {
-    let path = &path.value;
-    match fs::read_to_string(path) {
-        Ok(pem) => SigningKey::from_pem(&pem, algorithm).map(Some).map_err(|error| key_fault(path, &error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => Ok(None),
+fn signing_key(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<Key> {
+    let Placed { at, value: path } = &written.signing_key;
+    let key = match fs::read_to_string(path) {
+        Ok(pem) => SigningKey::from_pem(&pem, written.algorithm).map(Key::There).map_err(|error| key_fault(path, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let what = format!("cannot be made: there is no folder `{}`", folder(path).display());
-            Err(Fault::new(what, "make the folder, or write another path"))
+            has_folder(path).map(|()| Key::ToMake(path.clone(), written.algorithm))
         }
         Err(error) => Err(unreadable(path, &error)),
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
+    };
+    key.map_err(|fault| report.add(*at, SIGNING_KEY, fault)).ok()
 }
 
 fn key_fault(path: &Path, error: &SigningKeyError) -> Fault {
@@ -119,7 +120,9 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
             let Fault { what, remedy } = unreadable(path, &error);
             let missing = error.kind() == io::ErrorKind::NotFound;
             let remedy = if missing {
-                "make it with `stackflow-gateway api-key create --name NAME --config FILE`".to_owned()
+                "make it with an entry [[service_accounts]] of `name`, `client_id`, `secret_sha256` (`printf %s SECRET | sha256sum`) \
+                 and `scopes`"
+                    .to_owned()
             } else {
                 remedy
             };
@@ -129,10 +132,8 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
     };
     let wrong = |error: crate::token::AccountsError| {
         let (key, remedy) = ("service_accounts".to_owned(), "correct the entry".to_owned());
-        report.add_elsewhere(
-            *at,
-            Problem { file: path.clone(), line: error.line, column: error.column, key, what: error.what, remedy },
-        );
+        let (line, column) = place_in(&text, error.at);
+        report.add_elsewhere(*at, Problem { file: path.clone(), line, column, key, what: error.what, remedy });
     };
     ServiceAccounts::parse(&text).map_err(wrong).ok()
 }

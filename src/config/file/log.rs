@@ -1,7 +1,7 @@
 //! `[log]`.
 
-use super::{path, section};
-use crate::config::{Log, LogFormat, LogOutput, LogSubject, table::Table};
+use super::{Attached, path, section};
+use crate::config::{Log, LogFormat, LogOutput, LogSubject, report::Placed, table::Table};
 use log::LevelFilter;
 
 const LEVELS: [(&str, LevelFilter); 5] = [
@@ -13,13 +13,17 @@ const LEVELS: [(&str, LevelFilter); 5] = [
 ];
 
 /// `[log]`.
-pub(super) fn log(root: &Table<'_>) -> Log {
+pub(super) fn log(root: &Table<'_>, attached: &mut Vec<Attached>) -> Log {
     section(root, "log", |table| {
         let path = path(table);
         let output = |text: &str| if text == "stdout" { Ok(LogOutput::Stdout) } else { path(text).map(LogOutput::File) };
         let subjects = [("plain", LogSubject::Plain), ("hash", LogSubject::Hash), ("off", LogSubject::Off)];
+        let Placed { at, value: output } = table.text_or("output", LogOutput::Stdout, output);
+        if let LogOutput::File(path) = &output {
+            attached.push(Attached::Log { path: Placed { at, value: path.clone() } });
+        }
         Log {
-            output: table.text_or("output", LogOutput::Stdout, output).value,
+            output,
             format: table.word("format", LogFormat::Json, &[("json", LogFormat::Json), ("text", LogFormat::Text)]),
             level: table.word("level", LevelFilter::Info, &LEVELS),
             access: table.boolean("access", true),

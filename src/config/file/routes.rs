@@ -3,7 +3,7 @@
 use super::{WrittenApi, upstreams};
 use crate::{
     config::{
-        Bounds, Route, RouteAuth, RouteLimit, not_yet,
+        Bounds, GENERAL_METHODS, Route, RouteAuth, RouteLimit, not_yet,
         report::{Fault, Placed},
         table::Table,
         value::{GIB, excerpt, non_empty, one_of, scope},
@@ -15,9 +15,9 @@ use crate::{
 use http::{HeaderValue, Method};
 use std::time::Duration;
 
-/// All that a route may list, in the order in which `Allow` shows them.
+/// All that a route may list, in the order in which `Allow` shows them: the general ones, and one that is only by being listed.
 const METHODS: [Method; 7] =
-    [Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT];
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 /// A route and the place of its path.
 pub(crate) struct WrittenRoute {
@@ -72,11 +72,11 @@ fn pattern(text: &str) -> Result<Pattern, Fault> {
     })
 }
 
-/// Sorted and complete: HEAD is allowed where GET is (RFC 9110, section 9.3.2).
+/// In one order and complete: HEAD is allowed where GET is (RFC 9110, section 9.3.2).
 fn methods(table: &Table<'_>) -> Vec<Method> {
-    let Some(written) = table.list("methods", method) else { return METHODS.to_vec() };
+    let Some(written) = table.list("methods", method) else { return GENERAL_METHODS.to_vec() };
     if table.is_empty_list("methods") {
-        table.refuse("methods", "is empty and would allow nothing", "list the methods, or remove it to allow all");
+        table.refuse("methods", "is empty and would allow nothing", "list the methods, or remove it to allow the general ones");
     }
     for (index, later) in written.iter().enumerate() {
         if written[..index].iter().any(|earlier| earlier.value == later.value) {

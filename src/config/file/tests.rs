@@ -1,9 +1,12 @@
 //! Set-up that the tests of all sections share, and what concerns the file as a whole.
 
-use super::{File, read};
-use crate::config::report::Report;
-use std::path::Path;
+use super::{File, WrittenApi, WrittenAuth, WrittenCors, WrittenTokenEndpoint, read};
+use crate::config::{Route, report::Report};
+use std::{fmt::Debug, path::Path};
 use toml::de::DeTable;
+
+const SHIPPED: &str = include_str!("../../../conf/gateway.toml");
+const MINIMAL: &str = include_str!("../../../conf/minimal.toml");
 
 /// What is left out of a snippet, so that it alone is judged.
 const REST: [(&str, &str); 3] = [
@@ -194,7 +197,7 @@ fn every_key_that_is_not_in_this_version_is_refused_at_its_place() {
 proptest::proptest! {
     #[test]
     fn no_text_breaks_the_reader_and_problems_stay_in_order(cut in 0usize..12_000, length in 0usize..40, put in "[\\[\\]{}=\"'#,.\n a-zäß0-9]{0,12}") {
-        let shipped = include_str!("../../../conf/gateway.toml");
+        let shipped = SHIPPED;
         let floor = |at: usize| (0..=at.min(shipped.len())).rev().find(|at| shipped.is_char_boundary(*at)).unwrap_or(0);
         let text = [&shipped[..floor(cut)], &put, &shipped[floor(cut + length)..]].concat();
         let (document, syntax) = DeTable::parse_recoverable(&text);
@@ -208,24 +211,29 @@ proptest::proptest! {
 
 #[test]
 fn the_shipped_files_have_no_problem() {
-    check_whole(include_str!("../../../conf/gateway.toml"), "");
-    check_whole(include_str!("../../../conf/minimal.toml"), "");
+    check_whole(SHIPPED, "");
+    check_whole(MINIMAL, "");
 }
 
 #[test]
 fn what_the_shipped_files_show_as_comments_has_no_problem_either() {
-    let shown = include_str!("../../../conf/gateway.toml").lines().map(|line| match line.strip_prefix('#') {
-        // `# [table]` and `# key = value`, or `#key = value`; prose has no ` = ` after one word.
-        Some(comment) => shown_line(comment.trim_start_matches("# ").trim_start()).unwrap_or_default(),
-        None => line,
-    });
-    let text =
-        shown.collect::<Vec<_>>().join("\n").replace("jwks_file =", "#").replace("ca_file =", "#").replace("audiences =", "#");
-    let (file, problems) = read_text(&text);
+    let (file, problems) = read_text(&uncommented());
     assert_eq!(problems, "");
     assert_eq!((file.listeners.len(), file.attached.len()), (2, 2));
     assert!(file.auth.token_endpoint.is_some());
     assert_eq!(file.response_headers.set.len() + file.response_headers.remove.len(), 2);
+}
+
+/// The shipped file with what it shows as comments, as far as that can stand beside the rest.
+fn uncommented() -> String {
+    let shown = SHIPPED.lines().map(|line| match line.strip_prefix('#') {
+        // Indented: of another file, or a command.
+        Some(comment) if comment.starts_with("    ") => "",
+        // `# [table]` and `# key = value`, or `#key = value`; prose has no ` = ` after one word.
+        Some(comment) => shown_line(comment.trim_start_matches("# ").trim_start()).unwrap_or_default(),
+        None => line,
+    });
+    shown.collect::<Vec<_>>().join("\n").replace("jwks_file =", "#").replace("ca_file =", "#").replace("audiences =", "#")
 }
 
 fn shown_line(comment: &str) -> Option<&str> {
@@ -235,25 +243,64 @@ fn shown_line(comment: &str) -> Option<&str> {
 
 #[test]
 fn what_the_shipped_file_writes_out_is_the_default() {
-    let shipped = read_text(include_str!("../../../conf/gateway.toml")).0;
-    let default = read_text(include_str!("../../../conf/minimal.toml")).0;
+    let shipped = read_text(SHIPPED).0;
+    let default = read_text(MINIMAL).0;
     assert_eq!(shipped.server, default.server);
     assert_eq!(shipped.listeners, default.listeners);
     assert_eq!(shipped.admin, default.admin);
+    assert_eq!(api_values(&shipped.api), api_values(&default.api));
     assert_eq!(shipped.bounds, default.bounds);
-    assert_eq!(shipped.auth.identity_headers, default.auth.identity_headers);
-    assert_eq!(format!("{:?}", shipped.auth.issuers), format!("{:?}", default.auth.issuers));
-    assert_eq!((shipped.auth.leeway, shipped.auth.token_size), (default.auth.leeway, default.auth.token_size));
+    assert_eq!(auth_values(&shipped.auth), auth_values(&default.auth));
     assert_eq!(format!("{:?}", (shipped.limits, shipped.reset)), format!("{:?}", (default.limits, default.reset)));
-    assert_eq!(shipped.cors.allowed_headers, default.cors.allowed_headers);
+    assert_eq!(cors_values(&shipped.cors), cors_values(&default.cors));
     assert_eq!(shipped.response_headers, default.response_headers);
     assert_eq!(shipped.upstreams, default.upstreams);
     assert_eq!(shipped.log, default.log);
 }
 
+fn api_values(api: &WrittenApi) -> impl PartialEq + Debug {
+    let WrittenApi { base_paths, upstream_base_path, require_json, unknown_paths, upstream, ping_path } = api;
+    let base_paths: Vec<_> = base_paths.iter().map(|path| path.value.clone()).collect();
+    (base_paths, upstream_base_path.value.clone(), *require_json, *unknown_paths, *upstream, ping_path.value.clone())
+}
+
+/// Without the token endpoint, which one of the files has.
+fn auth_values(auth: &WrittenAuth) -> impl PartialEq + Debug {
+    let WrittenAuth { leeway, forward_authorization, token_size, token_cache, issuers, identity_headers, token_endpoint: _ } =
+        auth;
+    (*leeway, *forward_authorization, *token_size, *token_cache, format!("{issuers:?}"), identity_headers.clone())
+}
+
+fn cors_values(cors: &WrittenCors) -> impl PartialEq + Debug {
+    let WrittenCors { allowed_origins, allowed_headers, allow_credentials, max_age } = cors;
+    let origins: Vec<_> = allowed_origins.iter().map(|origin| origin.value.clone()).collect();
+    (origins, allowed_headers.clone(), *allow_credentials, *max_age)
+}
+
+#[test]
+fn what_the_shipped_file_writes_out_of_a_route_is_the_default() {
+    let file = read_text(SHIPPED).0;
+    let written = &file.routes[0].route;
+    let bare = accepted("[[routes]]\npath = \"/incidents\"").routes.remove(0).route;
+    let settings = |route: &Route| (route.auth, route.scopes.clone(), route.limit, route.body, route.upstream);
+    assert_eq!(settings(written), settings(&bare));
+    assert_eq!((written.response_timeout, bare.response_timeout), (Some(file.upstreams[0].response_timeout), None));
+}
+
+#[test]
+fn what_the_shipped_file_shows_of_the_token_endpoint_is_the_default() {
+    let values = |text: &str| {
+        let WrittenTokenEndpoint { path, issuer, jwks_path, signing_key, algorithm, audience, api_keys, token_lifetime } =
+            read_text(text).0.auth.token_endpoint.expect("a token endpoint");
+        let paths = (path.value, jwks_path.value, signing_key.value, api_keys.value);
+        (paths, issuer.value, algorithm, audience, token_lifetime)
+    };
+    assert_eq!(values(&uncommented()), values(&format!("{MINIMAL}\n[auth.token_endpoint]\n")));
+}
+
 #[test]
 fn the_shipped_file_has_the_endpoints_of_the_api() {
-    let file = read_text(include_str!("../../../conf/gateway.toml")).0;
+    let file = read_text(SHIPPED).0;
     let routes: Vec<_> =
         file.routes.iter().map(|w| format!("{} {}", w.route.pattern.as_str(), w.route.allow.to_str().unwrap_or("?"))).collect();
     let expected = [

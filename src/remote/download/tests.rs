@@ -1,8 +1,7 @@
 //! Where a document may come from, and how much of it is read.
 use super::*;
 use crate::remote::test_server::{Answer, ScratchFile, Server};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 use std::{
     io::{Read, Write},
     net::TcpListener,

@@ -146,9 +146,7 @@ fn parameters_without_a_rule_are_not_looked_at() {
 #[test]
 fn no_query_and_no_rules_accept() {
     assert!(rules().check(None).is_ok());
-    let none = QueryRules::default();
-    assert!(none.is_empty() && none.check(Some("limit=0&limit")).is_ok());
-    assert!(!rules().is_empty());
+    assert!(QueryRules::default().check(Some("limit=0&limit")).is_ok());
 }
 
 #[test]

@@ -4,17 +4,11 @@ use super::check;
 use crate::config::{
     compile::tests::Folder,
     file::Attached,
+    pem::tests::made as certificate,
     report::{Placed, Report},
 };
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::KeyPair;
 use std::path::Path;
-
-/// A certificate and its key, PEM.
-fn certificate() -> (String, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["a.example".to_owned()]).unwrap_or_else(|error| panic!("{error}"));
-    (cert.pem(), signing_key.serialize_pem())
-}
 
 /// Problems as `key: what`, with files relative to the folder.
 fn problems(files: &[(&str, &str)], attached: impl Fn(&dyn Fn(&str) -> Placed<std::path::PathBuf>) -> Attached) -> String {
@@ -90,6 +84,35 @@ fn a_certificate_and_its_key_are_well() {
 fn authorities_are_certificates() {
     check_authorities("", "ca_file: `ca.pem` holds no certificate");
     check_authorities(&certificate().0, "");
+}
+
+fn check_log(file: &str, expected: &str) {
+    let log = |path: &dyn Fn(&str) -> Placed<_>| Attached::Log { path: path(file) };
+    assert_eq!(problems(&[("old.log", "one\n")], log), expected);
+}
+
+#[test]
+fn a_log_needs_a_folder_and_is_none() {
+    check_log("logs/gateway.log", "log.output: cannot be made: there is no folder `logs`");
+    check_log("old.log/gateway.log", "log.output: `old.log/gateway.log` cannot be read: Not a directory (os error 20)");
+    check_log("..", "log.output: `..` is a folder");
+}
+
+#[test]
+fn a_log_that_is_there_or_can_be_made_is_well_and_left_as_it_is() {
+    check_log("old.log", "");
+    check_log("new.log", "");
+    let folder = Folder::with(&[("old.log", "one\n")]);
+    for name in ["old.log", "new.log"] {
+        super::log(&folder.path(name)).expect(name);
+    }
+    assert_eq!(std::fs::read_to_string(folder.path("old.log")).ok().as_deref(), Some("one\n"));
+    assert!(!folder.path("new.log").exists());
+}
+
+#[test]
+fn a_log_may_be_no_regular_file() {
+    assert_eq!(super::log(Path::new("/dev/null")), Ok(()));
 }
 
 #[test]

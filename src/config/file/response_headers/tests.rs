@@ -14,6 +14,18 @@ set = { "X-RateLimit-Limit" = "1", "Vary" = "x", "Access-Control-Allow-Origin" =
 }
 
 #[test]
+fn what_single_answers_say_cannot_be_set_on_all() {
+    for name in ["Cache-Control", "Pragma", "Date", "Location", "Allow", "Retry-After", "WWW-Authenticate"] {
+        let key = format!("response_headers.set.{name}");
+        let column = 14 + name.len();
+        check(
+            &format!("[response_headers]\nset = {{ \"{name}\" = \"x\" }}"),
+            &format!("2:{column}: {key}: `{name}` is decided by the gateway for each response; remove it"),
+        );
+    }
+}
+
+#[test]
 fn what_frames_a_message_cannot_be_removed() {
     check(
         r#"[response_headers]

@@ -1,7 +1,7 @@
 //! What `[[routes]]` may say, and what is made of it.
 
 use crate::config::file::tests::{accepted, check};
-use crate::config::{RouteAuth, RouteLimit};
+use crate::config::{GENERAL_ALLOW, GENERAL_METHODS, RouteAuth, RouteLimit};
 
 #[test]
 fn a_route_has_a_path() {
@@ -18,7 +18,7 @@ fn a_method_is_in_capitals() {
         r#"[[routes]]
 path = "/incidents"
 methods = ["get"]"#,
-        r#"3:12: routes.methods: `get` is not in capitals, and methods are case-sensitive; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT""#,
+        r#"3:12: routes.methods: `get` is not in capitals, and methods are case-sensitive; write one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS""#,
     );
 }
 
@@ -28,8 +28,8 @@ fn trace_and_connect_are_never_forwarded() {
         r#"[[routes]]
 path = "/incidents"
 methods = ["TRACE", "CONNECT"]"#,
-        r#"3:12: routes.methods: `TRACE` is not a method that is forwarded; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
-3:21: routes.methods: `CONNECT` is not a method that is forwarded; write one of "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT""#,
+        r#"3:12: routes.methods: `TRACE` is not a method that is forwarded; write one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
+3:21: routes.methods: `CONNECT` is not a method that is forwarded; write one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS""#,
     );
 }
 
@@ -39,7 +39,7 @@ fn a_route_allows_something() {
         r#"[[routes]]
 path = "/incidents"
 methods = []"#,
-        "3:11: routes.methods: is empty and would allow nothing; list the methods, or remove it to allow all",
+        "3:11: routes.methods: is empty and would allow nothing; list the methods, or remove it to allow the general ones",
     );
 }
 
@@ -184,10 +184,10 @@ upgrade = true"#,
 #[test]
 fn a_path_alone_has_the_documented_defaults() {
     let route = &accepted("[bounds]\nbody = \"1KiB\"\n[[routes]]\npath = \"/x\"").routes[0].route;
-    assert_eq!(route.allow.as_bytes(), b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
+    assert_eq!((&route.methods[..], route.allow.to_str().ok()), (&GENERAL_METHODS[..], Some(GENERAL_ALLOW)));
     assert_eq!((route.auth, route.limit), (RouteAuth::Required, RouteLimit::Default));
     assert_eq!((route.body, route.line, route.response_timeout), (1024, 3, None));
-    assert!(route.scopes.is_empty() && route.query.is_empty());
+    assert!(route.scopes.is_empty() && route.query == crate::validate::QueryRules::default());
 }
 
 #[test]
@@ -195,8 +195,9 @@ fn head_is_allowed_where_get_is_and_only_there() {
     let allow =
         |methods: &str| accepted(&format!("[[routes]]\npath = \"/x\"\nmethods = [{methods}]")).routes[0].route.allow.clone();
     assert_eq!(allow("\"POST\", \"GET\"").as_bytes(), b"GET, HEAD, POST");
-    assert_eq!(allow("\"PUT\", \"PATCH\"").as_bytes(), b"PATCH, PUT");
+    assert_eq!(allow("\"PUT\", \"PATCH\"").as_bytes(), b"PUT, PATCH");
     assert_eq!(allow("\"HEAD\"").as_bytes(), b"HEAD");
+    assert_eq!(allow("\"OPTIONS\", \"GET\"").as_bytes(), b"GET, HEAD, OPTIONS");
 }
 
 #[test]
