@@ -124,6 +124,12 @@ impl Client {
         chunk
     }
 
+    /// The next byte, whatever it belongs to; `None` once the other side has closed the connection.
+    pub fn read_byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        matches!(self.stream.read(&mut byte), Ok(1)).then_some(byte[0])
+    }
+
     /// Whether the other side has closed the connection and sent nothing before that.
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
