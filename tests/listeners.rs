@@ -18,7 +18,8 @@ fn redirecting(listeners: &str) -> World {
     World::with(|setup| setup.listeners(&tables).file("api.pem", &api.pem).file("api-key.pem", &api.key_pem))
 }
 
-const TLS: &str = "[[listeners]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n";
+const TLS: &str =
+    "[[listeners]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n";
 
 #[test]
 fn a_redirecting_listener_sends_everybody_to_the_tls_listener() {
@@ -28,7 +29,12 @@ fn a_redirecting_listener_sends_everybody_to_the_tls_listener() {
     for (method, target, host, location) in [
         ("GET", LIST, "api.test", format!("https://api.test:{port}{LIST}")),
         ("HEAD", "/", "api.test:80", format!("https://api.test:{port}/")),
-        ("POST", "/prod/api/x?limit=1&cursor=a%2Fb", "api.test:8080", format!("https://api.test:{port}/prod/api/x?limit=1&cursor=a%2Fb")),
+        (
+            "POST",
+            "/prod/api/x?limit=1&cursor=a%2Fb",
+            "api.test:8080",
+            format!("https://api.test:{port}/prod/api/x?limit=1&cursor=a%2Fb"),
+        ),
         ("GET", "/ping", "[::1]:80", format!("https://[::1]:{port}/ping")),
         ("OPTIONS", "/elsewhere?", "api.test", format!("https://api.test:{port}/elsewhere?")),
     ] {
@@ -124,11 +130,18 @@ fn a_listener_with_a_client_ca_takes_its_clients_only() {
     let auth = format!("Authorization: {}", world.bearer);
     let common = ["--cacert", &ca, "--resolve", &resolve, "--header", &auth, &url];
     for version in ["--http2", "--http1.1"] {
-        let with = |identity: &[String; 2]| [&[version, "--cert", &identity[0], "--key", &identity[1]], &common[..]].concat().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let with = |identity: &[String; 2]| {
+            [&[version, "--cert", &identity[0], "--key", &identity[1]], &common[..]]
+                .concat()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         let arguments = with(&right);
         assert_eq!(curl(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).status, 200, "{version}");
         for refused in [with(&wrong), common.iter().map(ToString::to_string).collect()] {
-            let output = std::process::Command::new("curl").args(["--silent", "--max-time", "20"]).args(&refused).output().unwrap();
+            let output =
+                std::process::Command::new("curl").args(["--silent", "--max-time", "20"]).args(&refused).output().unwrap();
             assert!(!output.status.success() && output.stdout.is_empty(), "{refused:?}: {output:?}");
         }
     }
@@ -165,13 +178,32 @@ fn an_early_answer_over_http2_arrives_though_the_body_was_not_read() {
     let auth = format!("Authorization: {}", world.bearer);
     let url = format!("http://{}{LIST}", world.gateway.address());
     for (name, arguments, status, code) in [
-        ("not JSON", vec!["--header", &auth, "--header", "Content-Type: text/plain", "--data-binary", &body], 415, "unsupported_media_type"),
+        (
+            "not JSON",
+            vec!["--header", &auth, "--header", "Content-Type: text/plain", "--data-binary", &body],
+            415,
+            "unsupported_media_type",
+        ),
         ("no token", vec!["--header", "Content-Type: application/json", "--data-binary", &body], 401, "missing_token"),
-        ("too large", vec!["--header", &auth, "--header", "Content-Type: application/json", "--data-binary", &large], 413, "body_too_large"),
+        (
+            "too large",
+            vec!["--header", &auth, "--header", "Content-Type: application/json", "--data-binary", &large],
+            413,
+            "body_too_large",
+        ),
         ("no such method", vec!["--header", &auth, "--request", "DELETE", "--data-binary", &body], 405, "method_not_allowed"),
         (
             "no length",
-            vec!["--header", &auth, "--header", "Content-Length:", "--header", "Content-Type: text/plain", "--data-binary", &body],
+            vec![
+                "--header",
+                &auth,
+                "--header",
+                "Content-Length:",
+                "--header",
+                "Content-Type: text/plain",
+                "--data-binary",
+                &body,
+            ],
             415,
             "unsupported_media_type",
         ),
@@ -189,7 +221,8 @@ fn an_early_answer_over_http2_arrives_though_the_body_was_not_read() {
 fn a_body_that_is_not_json_is_415_over_http2_whether_its_length_is_told_or_not() {
     let world = World::start();
     let auth = format!("Authorization: {}", world.bearer);
-    let (list, other) = (format!("http://{}{LIST}", world.gateway.address()), format!("http://{}/prod/api/x", world.gateway.address()));
+    let (list, other) =
+        (format!("http://{}{LIST}", world.gateway.address()), format!("http://{}/prod/api/x", world.gateway.address()));
     let ask = |arguments: &[&str]| curl(&[&["--http2-prior-knowledge", "--header", &auth], arguments].concat()).status;
     let text = ["--header", "Content-Type: text/plain", "--data-binary", "hello"];
     let unmeasured = [&text[..], &["--header", "Content-Length:"]].concat();
@@ -216,8 +249,14 @@ fn an_upload_over_http2_without_a_length_reaches_the_upstream_once() {
         for step_by_step in [false, true] {
             let sent = world.backend.requests().len();
             let (mut client, path) = (Http2::connect(world.gateway.address()), format!("{LIST}?after={sent}"));
-            let fields =
-                [(":method", "POST"), (":scheme", "http"), (":path", &path), (":authority", "a"), auth, ("content-type", "application/json")];
+            let fields = [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", &path),
+                (":authority", "a"),
+                auth,
+                ("content-type", "application/json"),
+            ];
             client.send_head(1, &fields, false);
             let mut whole = String::new();
             for (text, end) in &parts {
@@ -245,7 +284,8 @@ fn the_shipped_client_of_a_plain_listener_needs_no_http2() {
     client.send(&request("POST", LIST, &[world.auth(), JSON], b"{}"));
     assert_eq!(client.read_response("POST").status, 200);
     let url = format!("http://{}/ping", world.gateway.address());
-    let output = std::process::Command::new("curl").args(["--silent", "--max-time", "20", "--http2-prior-knowledge", &url]).output();
+    let output =
+        std::process::Command::new("curl").args(["--silent", "--max-time", "20", "--http2-prior-knowledge", &url]).output();
     assert!(!output.unwrap().status.success(), "prior knowledge of what is switched off");
     drop(run_tool(std::process::Command::new("curl").args(["--silent", "--fail", "--max-time", "20", &url]), ""));
 }

@@ -7,7 +7,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{Authority, Backend, Call, Client, JSON, NOBODY, Response, World, assert_decorated, request, tls_upstream};
+use support::{Authority, Backend, Call, JSON, NOBODY, Response, World, assert_decorated, request, tls_upstream};
 
 const LIST: &str = "/prod/api/incidents";
 
@@ -75,9 +75,8 @@ fn upstreams_that_fail_are_502_or_504() {
 
 #[test]
 fn a_route_can_wait_shorter_than_its_upstream() {
-    let world = World::behind(Backend::scripted(Call::hang), |setup| {
-        setup.route("path = \"/impatient\"\nresponse_timeout = \"300ms\"")
-    });
+    let world =
+        World::behind(Backend::scripted(Call::hang), |setup| setup.route("path = \"/impatient\"\nresponse_timeout = \"300ms\""));
     let started = Instant::now();
     assert_failed("impatient", &world.get("/prod/api/impatient"), 504, "upstream_timeout");
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
@@ -101,7 +100,8 @@ fn a_name_that_leads_nowhere_is_503_and_keeps_the_connection() {
 #[test]
 fn a_name_is_looked_up() {
     let by_name = Backend::start();
-    let world = with_upstream("named", &format!("servers = [\"http://localhost:{}\"]\npreserve_host = false", by_name.address().port()));
+    let world =
+        with_upstream("named", &format!("servers = [\"http://localhost:{}\"]\npreserve_host = false", by_name.address().port()));
     // The look-up begins with the process; until it is done there is no server.
     world.gateway.poll("the name's address", || (world.get("/prod/api/named").status == 200).then_some(()));
     assert_eq!(by_name.last().head.only("Host"), format!("localhost:{}", by_name.address().port()));
@@ -123,26 +123,19 @@ fn one_dead_server_of_two_is_never_noticed() {
     let alive = Backend::start();
     let lines = format!("servers = [\"http://{NOBODY}\", \"http://{}\"]\nretries = 1", alive.address());
     let world = with_upstream("half", &lines);
-    let ask = |method: &str, client: &mut Client| {
+    let ask = &|method: &str| {
         let (headers, body): (&[_], &[u8]) = if method == "POST" { (&[JSON], b"{}") } else { (&[], b"") };
-        world.ask_on(client, method, "/prod/api/half", headers, body).status
+        world.ask(method, "/prod/api/half", headers, body).status
     };
     let statuses: Vec<u16> = thread::scope(|scope| {
-        let clients: Vec<_> = ["GET", "POST", "GET", "DELETE"]
-            .into_iter()
-            .map(|method| {
-                scope.spawn(move || {
-                    let mut client = world.gateway.connect();
-                    (0..20).map(|_| ask(method, &mut client)).collect::<Vec<u16>>()
-                })
-            })
-            .collect();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        let askers: Vec<_> = ["GET", "POST", "GET", "DELETE"]
+            .map(|method| scope.spawn(move || (0..20).map(|_| ask(method)).collect::<Vec<u16>>()))
+            .into();
+        askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect()
     });
     assert_eq!(statuses, [200; 80]);
     assert_eq!(alive.requests().len(), 80, "each request once");
 }
-
 
 #[test]
 fn what_may_be_repeated_is_asked_again_and_nothing_else() {
@@ -208,7 +201,10 @@ fn a_dead_upstream_is_502_for_a_client_that_expects_to_continue() {
         ("chunked", "Transfer-Encoding: chunked".to_owned(), "2\r\n{}\r\n0\r\n\r\n".to_owned()),
     ] {
         let mut client = world.gateway.connect();
-        let head = format!("POST /prod/api/dead HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json", world.bearer);
+        let head = format!(
+            "POST /prod/api/dead HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json",
+            world.bearer
+        );
         client.send(format!("{head}\r\nExpect: 100-continue\r\n{framing}\r\n\r\n").as_bytes());
         let mut response = client.read_head();
         if response.status == 100 {

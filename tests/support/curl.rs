@@ -5,10 +5,8 @@ use std::process::Command;
 /// The final response that curl shows for these arguments; curl itself must not complain.
 #[track_caller]
 pub fn curl(arguments: &[&str]) -> Response {
-    let output = run_tool(
-        Command::new("curl").args(["--silent", "--show-error", "--max-time", "20", "--include"]).args(arguments),
-        "",
-    );
+    let output =
+        run_tool(Command::new("curl").args(["--silent", "--show-error", "--max-time", "20", "--include"]).args(arguments), "");
     // Carriage returns are gone from what a tool wrote.
     let text = String::from_utf8(output.stdout).expect("text");
     let mut rest = text.as_str();

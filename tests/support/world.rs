@@ -45,14 +45,7 @@ impl World {
 
     /// `ada` asks, on this connection.
     #[track_caller]
-    pub fn ask_on(
-        &self,
-        client: &mut Client,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Response {
+    pub fn ask_on(&self, client: &mut Client, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         client.exchange(method, target, &[&[self.auth()], headers].concat(), body)
     }
 
