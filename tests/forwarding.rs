@@ -1,7 +1,7 @@
 //! What reaches the upstream, byte for byte, and what comes back from it.
 mod support;
 
-use support::{Backend, Call, Gate, JSON, Seen, World, request};
+use support::{Backend, Call, Gate, Seen, World, request};
 
 const LIST: &str = "/prod/api/incidents";
 
