@@ -51,14 +51,15 @@
 //! Each with the test that holds it.
 //!
 //! 1. Only [`proxy`] and [`admin`] name Pingora. `only_the_proxy_and_the_admin_listener_name_pingora`
-//! 2. Only `proxy/clock.rs` reads a clock: decisions are functions of their input. `one_file_reads_the_clocks`
+//! 2. Only `proxy/clock.rs` reads a clock, and what decides touches neither network nor disk: decisions are functions of their
+//!    input. `one_file_reads_the_clocks`, `only_the_outside_and_the_loader_touch_network_disk_or_process`
 //! 3. The stages [`route`], [`cors`], [`auth`], [`limit`] and [`validate`] do not know each other; only [`pipeline`] knows their
 //!    order. `no_stage_names_another`
 //! 4. There is one cell for the configuration, and a request takes its snapshot once. `the_configuration_has_one_cell`
 //! 5. A path is judged once, and forwarded as it was judged. `a_path_is_forwarded_as_it_was_judged`,
 //!    `what_servers_read_differently_is_400`
-//! 6. A request is forwarded only for a verified token, or on a route that says `auth = "none"`: [`pipeline::Forward`] cannot be
-//!    made by anybody else. The compiler holds this (below).
+//! 6. A request is forwarded only for a verified token, or on a route that says `auth = "none"`: nobody else can make a
+//!    [`pipeline::Forward`], nor an [`auth::VerifiedToken`]. The compiler holds this, as the examples there show.
 //! 7. Over any time T a bucket admits at most `burst + rate × T`, however many threads race.
 //!    `one_user_at_a_stopped_clock_gets_the_burst_exactly`, `histories_decide_as_the_plain_limiter_does`
 //! 8. The policies of one request are charged all together or not at all. `what_the_user_policy_refuses_costs_nothing_globally`,
@@ -69,14 +70,6 @@
 //!     `each_request_is_counted_once_under_its_outcome`
 //! 11. Identity headers are set or removed, never passed through. `identity_headers_cannot_be_sent_by_a_client`
 //! 12. No secret is printed. `no_log_line_holds_a_token_a_cookie_or_a_query_value`, `a_token_is_not_printed`
-//!
-//! ```compile_fail,E0451
-//! use stackflow_gateway::pipeline::Forward;
-//!
-//! fn forged() -> Forward {
-//!     Forward { principal: None, ..todo!() }
-//! }
-//! ```
 //!
 //! # Words
 //!

@@ -15,7 +15,7 @@ use crate::{
     config::{Gateway, Route, RouteLimit, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
     limit::{AddressCharge, BulkSlot, Policy, Standing},
-    reply::{Rejection, Reply},
+    reply::{Outcome, Rejection, Reply},
     request::Request,
     route::{Place, judge},
     state::{NotReady, State},
@@ -28,7 +28,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use std::{borrow::Cow, sync::Arc};
 
 /// What an unknown path is allowed, and what its preflight is told.
-const GENERAL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const GENERAL_ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const GENERAL_METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Judges a request.
 #[must_use]
@@ -86,6 +87,7 @@ enum Authenticated {
 impl<'a> Walk<'a> {
     fn run(&mut self) -> Result<Action, Rejection> {
         self.check_head_bounds()?;
+        self.check_largest_body()?;
         if self.request.redirect_only {
             return Err(Rejection::RedirectHttps(self.https_location()?));
         }
@@ -95,9 +97,8 @@ impl<'a> Walk<'a> {
         }
         let place = self.gateway.table.find(&path);
         let route = self.locate(place);
-        self.check_body_bound(route)?;
         if CorsPolicy::is_preflight(self.request.method(), self.request.headers()) && place != Place::Outside {
-            let general = HeaderValue::from_static(GENERAL_METHODS);
+            let general = HeaderValue::from_static(GENERAL_ALLOW);
             return self.preflight(route.map_or(&general, |route| &route.allow));
         }
         let (rest, prefix) = match place {
@@ -134,6 +135,9 @@ impl<'a> Walk<'a> {
         if headers.len() > bounds.header_count || self.request.header_bytes() > bounds.headers {
             return Err(Rejection::HeadersTooLarge);
         }
+        if !self.request.has_plain_length() {
+            return Err(Rejection::InvalidRequest("the request must tell the length of its body once, in digits"));
+        }
         if self.request.host().is_none_or(str::is_empty) {
             return Err(Rejection::InvalidRequest("the request must name its host exactly once"));
         }
@@ -165,7 +169,7 @@ impl<'a> Walk<'a> {
         if path == self.gateway.api.ping_path {
             self.target = Target::Ping;
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
-            return self.ping().map(|reply| Some(Action::Answer(reply)));
+            return self.ping().map(|reply| Some(Action::Answer(Outcome::Answered, reply)));
         }
         let Some(endpoint) = &self.gateway.auth.token_endpoint else { return Ok(None) };
         if path == endpoint.settings().path {
@@ -183,7 +187,7 @@ impl<'a> Walk<'a> {
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
             let mut reply = Reply::json(StatusCode::OK, endpoint.jwks().clone());
             reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")));
-            return Ok(Some(Action::Answer(reply)));
+            return Ok(Some(Action::Answer(Outcome::Answered, reply)));
         }
         Ok(None)
     }
@@ -219,7 +223,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A told length over the bound is refused before the body is read.
+    /// A told length over every bound there is, is refused at once. A route's own bound waits for the token, so that routes
+    /// cannot be told apart without one.
+    fn check_largest_body(&self) -> Result<(), Rejection> {
+        let largest = self.gateway.routes.iter().map(|route| route.body).max().unwrap_or(0).max(self.gateway.bounds.body);
+        match self.request.content_length() {
+            Some(length) if length > self.gateway.bounds.body && length > largest => Err(Rejection::BodyTooLarge(largest)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A told length over the place's own bound is refused before the body is read.
     fn check_body_bound(&self, route: Option<&Route>) -> Result<(), Rejection> {
         let bound = route.map_or(self.gateway.bounds.body, |route| route.body);
         match self.request.content_length() {
@@ -236,7 +250,7 @@ impl<'a> Walk<'a> {
         }
         let mut headers = Vec::with_capacity(3);
         self.gateway.cors.write_preflight(methods, |name, value| headers.push((name, value)));
-        Ok(Action::Answer(Reply::no_content(headers)))
+        Ok(Action::Answer(Outcome::Preflight, Reply::no_content(headers)))
     }
 
     /// `per_address` pays for all that does not end authenticated.
@@ -292,7 +306,11 @@ impl<'a> Walk<'a> {
 
     fn verify(&mut self, token: UnverifiedToken<'_>) -> Result<Authenticated, Rejection> {
         let (reserved, awaited) = match self.attempt.take() {
-            Some(Attempt::KeysAwaited(held)) => (held, true),
+            Some(Attempt::KeysAwaited(held)) => {
+                // The first attempt's verdict went unrecorded; what the address paid is told with this one.
+                self.judged[Policy::Address as usize] = Judged::Admitted;
+                (held, true)
+            }
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
         self.shown = Some(reserved.standing);
@@ -336,9 +354,11 @@ impl<'a> Walk<'a> {
             if place == Place::Lookalike || self.gateway.api.unknown_paths == UnknownPaths::Reject {
                 return Err(Rejection::NotFound);
             }
-            return self.allow_only(general_methods(), GENERAL_METHODS);
+            self.allow_only(&GENERAL_METHODS, GENERAL_ALLOW)?;
+            return self.check_body_bound(None);
         };
         check_method(route, self.request.method())?;
+        self.check_body_bound(Some(route))?;
         if route.scopes.is_empty() || route.scopes.iter().any(|scope| principal.scopes().contains(scope)) {
             return Ok(());
         }
@@ -366,7 +386,7 @@ impl<'a> Walk<'a> {
 
     /// Media type and query. What is refused here stays charged.
     fn validate(&self, route: Option<&Route>) -> Result<(), Rejection> {
-        if self.gateway.api.require_json && self.request.has_body() && !validate::is_json(self.request.headers()) {
+        if self.gateway.api.require_json && self.request.has_body && !validate::is_json(self.request.headers()) {
             return Err(Rejection::UnsupportedMediaType);
         }
         let Some(route) = route else { return Ok(()) };
@@ -380,7 +400,11 @@ impl<'a> Walk<'a> {
     fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
         self.shown = Some(charge.standing);
+        if let several @ Credentials::Several = credentials(self.request.headers()) {
+            return Err(self.credentials_rejection(several));
+        }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
+        self.check_body_bound(way.route)?;
         if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
             self.state.limits.refund_address(charge);
             self.judged[Policy::Address as usize] = Judged::No;
@@ -400,11 +424,7 @@ fn check_method(route: &Route, method: &Method) -> Result<(), Rejection> {
     Err(Rejection::MethodNotAllowed(route.allow.clone()))
 }
 
-fn general_methods() -> &'static [Method] {
-    const METHODS: [Method; 7] =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    &METHODS
-}
-
+#[cfg(test)]
+pub(crate) mod test_gateway;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 use crate::{
     auth::InvalidReason,
     limit::{Policy, Refusal},
+    response_headers::decimal,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -254,7 +255,7 @@ impl Rejection {
         let media_type = if problem { "application/problem+json" } else { "application/json" };
         let mut headers = self.own_headers();
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
-        headers.push((header::CONTENT_LENGTH, HeaderValue::from(body.len())));
+        headers.push((header::CONTENT_LENGTH, decimal(body.len() as u64)));
         Reply { status, headers, body, close: self.closes() }
     }
 
@@ -286,7 +287,7 @@ impl Rejection {
             }
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, allow.clone())],
             Self::RateLimited(refusal) => vec![
-                (header::RETRY_AFTER, HeaderValue::from(refusal.retry_after_s)),
+                (header::RETRY_AFTER, decimal(refusal.retry_after_s)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             ],
             Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
@@ -315,7 +316,7 @@ impl Reply {
     pub fn json(status: StatusCode, body: Bytes) -> Self {
         let headers = vec![
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (header::CONTENT_LENGTH, HeaderValue::from(body.len())),
+            (header::CONTENT_LENGTH, decimal(body.len() as u64)),
         ];
         Self { status, headers, body, close: false }
     }
@@ -332,8 +333,14 @@ fn wants_problem(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-        named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0." | "q=0.0" | "q=0.00" | "q=0.000"))
+        named && !parts.any(is_zero_weight)
     })
+}
+
+/// `q=0` with up to three decimals; the name of a parameter has no case (RFC 9110, sections 5.6.6 and 12.4.2).
+fn is_zero_weight(parameter: &str) -> bool {
+    let weight = parameter.strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+    weight.is_some_and(|weight| matches!(weight, "0" | "0." | "0.0" | "0.00" | "0.000"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! All that a stage may see of a request: its head, borrowed, and what the connection tells.
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use std::net::IpAddr;
 
 /// A request as the stages see it.
@@ -16,6 +16,8 @@ pub struct Request<'a> {
     pub https: bool,
     /// Its listener only redirects to https.
     pub redirect_only: bool,
+    /// A body follows the head, as the protocol's framing tells.
+    pub has_body: bool,
 }
 
 impl<'a> Request<'a> {
@@ -35,7 +37,10 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn raw_path(&self) -> &'a str {
         let origin_form = self.origin_form();
-        origin_form.split_once('?').map_or(origin_form, |(path, _)| path)
+        let path = origin_form.split_once('?').map_or(origin_form, |(path, _)| path);
+        // RFC 9110, section 4.2.3: a URI with an authority and no path asks for the root.
+        let absolute = origin_form.len() < self.target.len();
+        if absolute && path.is_empty() { "/" } else { path }
     }
 
     /// The query string, byte for byte, without its `?`.
@@ -45,11 +50,18 @@ impl<'a> Request<'a> {
     }
 
     /// The host asked for: the target's authority (HTTP/2, absolute form), else the one `Host` field (RFC 9110, section 7.2).
+    /// None where it stands behind a user's name and password: they would go to the log and to the upstream, and
+    /// `https://trusted@other` is a phisher's spelling of `other` (section 4.2.4).
     #[must_use]
     pub fn host(&self) -> Option<&'a str> {
-        if let Some(authority) = self.parts.uri.authority() {
-            return Some(authority.as_str());
-        }
+        let host = match self.parts.uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => self.host_field()?,
+        };
+        (!host.contains('@')).then_some(host)
+    }
+
+    fn host_field(&self) -> Option<&'a str> {
         let mut values = self.headers().get_all(header::HOST).iter();
         let host = values.next()?;
         if values.next().is_some() {
@@ -64,23 +76,22 @@ impl<'a> Request<'a> {
         self.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
     }
 
-    /// Whether the head says that a body follows. HTTP/2 without a length: only of methods that define one.
+    /// Whether the length of the body is told at most once, as digits. The framework takes `5, 5` and equal fields, and hands
+    /// them on.
     #[must_use]
-    pub fn has_body(&self) -> bool {
-        match self.content_length() {
-            Some(length) => length > 0,
-            None if self.parts.version == Version::HTTP_2 => matches!(*self.method(), Method::POST | Method::PUT | Method::PATCH),
-            None => self.headers().contains_key(header::TRANSFER_ENCODING),
-        }
+    pub fn has_plain_length(&self) -> bool {
+        let mut lengths = self.headers().get_all(header::CONTENT_LENGTH).iter();
+        let first = lengths.next().is_none_or(|length| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit));
+        first && lengths.next().is_none()
     }
 
     /// Bytes of all names and values, with four for the separators of each field.
     #[must_use]
     pub fn header_bytes(&self) -> usize {
-        self.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+        header_bytes(self.headers())
     }
 
-    /// An origin the client names, when it names one (for the access log).
+    /// The first field of that name.
     #[must_use]
     pub fn header(&self, name: header::HeaderName) -> Option<&'a HeaderValue> {
         self.parts.headers.get(name)
@@ -97,3 +108,12 @@ impl<'a> Request<'a> {
         }
     }
 }
+
+/// Bytes of all names and values, with four for the separators of each field; of a request or a response.
+#[must_use]
+pub fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+#[cfg(test)]
+mod tests;

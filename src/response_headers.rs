@@ -9,7 +9,7 @@ use crate::{
     limit::Standing,
     time::Now,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -71,8 +71,29 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
         .cloned()
 }
 
-/// A number as a field value, without the formatting machinery.
+/// What an upstream's response says of its own connection (RFC 9110, section 7.6.1), also what its `Connection` names. Framing
+/// is the framework's.
+#[must_use]
+pub fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
+    const ALWAYS: [HeaderName; 4] = [
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        header::PROXY_AUTHENTICATE,
+        header::UPGRADE,
+    ];
+    const FRAMING: [HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let fields = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named = fields.flat_map(|field| field.split(',')).filter_map(|name| name.trim().parse().ok());
+    let named = named.filter(|name| !FRAMING.contains(name));
+    named.chain(ALWAYS).filter(|name| headers.contains_key(name)).collect()
+}
+
+/// A number as a field value, for one allocation: `HeaderValue::from` takes two.
 #[must_use]
 pub fn decimal(number: u64) -> HeaderValue {
-    HeaderValue::from(number)
+    // Digits always are a field value; the other way is only the dearer one.
+    HeaderValue::from_str(itoa::Buffer::new().format(number)).unwrap_or_else(|_| HeaderValue::from(number))
 }
+
+#[cfg(test)]
+mod tests;

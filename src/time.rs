@@ -10,6 +10,13 @@ pub struct Now {
 }
 
 impl Now {
+    /// A later moment of the same run, by its monotonic clock alone: the wall clock need not be read again.
+    #[must_use]
+    pub fn at(self, monotonic_ns: u64) -> Self {
+        let passed_ns = monotonic_ns.saturating_sub(self.monotonic_ns);
+        Self { monotonic_ns: self.monotonic_ns + passed_ns, unix_ns: self.unix_ns.saturating_add(passed_ns) }
+    }
+
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
     #[must_use]
     pub fn unix_s(self) -> u64 {

@@ -140,6 +140,12 @@ fn every_kind_of_response_is_decorated() {
             assert_shared_with(&name, origin.filter(|origin| *origin == ORIGIN), &response);
         }
     }
+    foreign_preflight(&world);
+    refused_for_bulk(&world);
+}
+
+/// 403, without a word of CORS.
+fn foreign_preflight(world: &World) {
     let foreign = world.gateway.connect().exchange(
         "OPTIONS",
         "/prod/api/incidents",
@@ -149,7 +155,6 @@ fn every_kind_of_response_is_decorated() {
     assert_eq!(foreign.status, 403, "{foreign:?}");
     assert_decorated("foreign preflight", &foreign);
     assert_shared_with("foreign preflight", None, &foreign);
-    refused_for_bulk(&world);
 }
 
 /// 429, without spending anybody's time: four bulk requests are in flight, the fifth is one too many.

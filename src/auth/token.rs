@@ -151,6 +151,20 @@ fn header_value(text: &str) -> Option<HeaderValue> {
 }
 
 /// Proof that a token was verified; only this module makes one.
+///
+/// Others may hold one,
+///
+/// ```
+/// use stackflow_gateway::auth::VerifiedToken;
+/// fn kept(proof: VerifiedToken) -> VerifiedToken { proof }
+/// ```
+///
+/// and cannot make one, not even out of another:
+///
+/// ```compile_fail,E0451
+/// use stackflow_gateway::auth::VerifiedToken;
+/// fn forged(proof: VerifiedToken) -> VerifiedToken { VerifiedToken { ..proof } }
+/// ```
 #[derive(Debug)]
 pub struct VerifiedToken {
     issuer: IssuerIndex,

@@ -17,9 +17,9 @@ const LONGEST: usize = 1024;
 impl Exchange<'_> {
     /// Whether the line is written: of 2xx and 3xx a share, of the rest all. `chance` is uniform in 0 to 1.
     #[must_use]
-    pub fn is_logged(&self, log: &Log, chance: f64) -> bool {
+    pub fn is_logged(&self, log: &Log, chance: impl FnOnce() -> f64) -> bool {
         let fine = matches!(self.outcome, Outcome::Forwarded | Outcome::Answered | Outcome::Preflight) && self.status < 400;
-        log.access && (!fine || chance < log.sample_ok)
+        log.access && (!fine || log.sample_ok >= 1.0 || chance() < log.sample_ok)
     }
 
     /// Appends the line to `out`.
@@ -159,11 +159,12 @@ pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Text for people: what could start a line or move a cursor is escaped.
+/// Text for people: what could start a line or a field, or move a cursor, is escaped.
 fn write_plain(text: &str, out: &mut Vec<u8>) {
     for character in bounded(text).chars() {
-        if character.is_control() || character == ' ' {
-            let _ = write!(out, "{}", character.escape_default());
+        if character.is_control() || character.is_whitespace() {
+            // Not `escape_default`: it leaves a space as it is.
+            let _ = write!(out, "{}", character.escape_unicode());
         } else {
             let _ = write!(out, "{character}");
         }

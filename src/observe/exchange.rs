@@ -48,8 +48,10 @@ pub struct Exchange<'a> {
     pub response_bytes: u64,
     /// From the head read to the last byte written, nanoseconds.
     pub duration_ns: u64,
-    /// Of that, from handing the request to an upstream to the last byte of its response; `None` when no upstream was asked.
+    /// Of that, from choosing a server to the end of its response, as far as it was read; `None` when no upstream was asked.
     pub upstream_ns: Option<u64>,
+    /// Of the duration, what was spent waiting for the issuer's keys or for the client's body before an upstream was asked.
+    pub waited_ns: u64,
     /// The upstream's name.
     pub upstream: Option<&'a str>,
     /// What it answered.

@@ -8,7 +8,6 @@ use crate::{
     config::{Gateway, ListenerAddress},
     limit::{LimitState, Policy},
     pipeline::{Judged, Target, TokenSeen},
-    reply::Outcome,
     time::Now,
     upstream::UpstreamIndex,
 };
@@ -16,11 +15,9 @@ use arc_swap::ArcSwap;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
+    core::{MetricVec, MetricVecBuilder},
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// 0.5 ms to 60 s.
 const DURATION_BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0];
@@ -101,6 +98,8 @@ pub struct Metrics {
     global_tokens: IntGauge,
     users: IntGauge,
     evictions: IntCounter,
+    /// Users and addresses beyond `max_users`.
+    overflow: IntCounter,
     log_dropped: IntCounter,
     certificate_ends: GaugeVec,
     /// Names of [`Self::durations`].
@@ -137,9 +136,19 @@ impl Families {
         self.add(GaugeVec::new(opts(name, help), labels))
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-        let opts = HistogramOpts::new(name, help).namespace("stackflow_gateway").buckets(buckets.to_vec());
-        self.add(HistogramVec::new(opts, labels))
+    fn durations(&self, name: &str, help: &str, label: &str) -> HistogramVec {
+        let opts = HistogramOpts::new(name, help).namespace("stackflow_gateway").buckets(DURATION_BUCKETS.to_vec());
+        self.add(HistogramVec::new(opts, &[label]))
+    }
+
+    fn overhead(&self) -> Histogram {
+        let opts = HistogramOpts::new("overhead_duration_seconds", "Time of the gateway's own in a request.");
+        self.add(Histogram::with_opts(opts.namespace("stackflow_gateway").buckets(OVERHEAD_BUCKETS.to_vec())))
+    }
+
+    fn certificate_ends(&self) -> GaugeVec {
+        let help = "When the listener's certificate ends.";
+        self.float_gauges("tls_certificate_not_after_timestamp_seconds", help, &["listener"])
     }
 }
 
@@ -152,80 +161,55 @@ impl Metrics {
     #[must_use]
     pub fn new(gateway: &Gateway, now: Now) -> Self {
         let families = Families(Registry::new());
-        let places: Vec<String> = gateway
-            .routes
-            .iter()
-            .map(|route| route.pattern.as_str().to_owned())
-            .chain(PLACES.iter().map(|place| (*place).to_owned()))
-            .collect();
-        let durations = families.histograms(
-            "request_duration_seconds",
-            "Time from request head to end of response.",
-            &["route"],
-            &DURATION_BUCKETS,
-        );
-        let upstreams: Vec<&str> = gateway.upstreams.0.iter().map(|upstream| upstream.settings.name.as_str()).collect();
-        let upstream_durations = families.histograms(
-            "upstream_duration_seconds",
-            "Time from handing a request to an upstream to the end of its response.",
-            &["upstream"],
-            &DURATION_BUCKETS,
-        );
-        let overhead =
-            families.histograms("overhead_duration_seconds", "Time of the gateway's own in a request.", &[], &OVERHEAD_BUCKETS);
-        let decisions = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
-        let issuers: Vec<&str> =
-            gateway.auth.authenticator.issuers().iter().map(|issuer| issuer.settings.issuer.as_str()).collect();
-        let key_fetches = families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]);
-        let key_success =
-            families.float_gauges("jwks_last_success_timestamp_seconds", "When the key set was last fetched well.", &["issuer"]);
-        let keys = families.gauges("jwks_keys", "Usable keys of the issuer.", &["issuer"]);
-        let failures = families.counters("upstream_failures_total", "Requests that an upstream failed.", &["upstream", "kind"]);
-        let retries = families.counters("upstream_retries_total", "Attempts beyond the first.", &["upstream"]);
-        let tokens = families.gauges("limit_tokens", "Whole tokens in a bucket now.", &["policy"]);
         constant_families(&families, gateway, now);
+        let decisions = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
+        let places = place_names(gateway);
+        let issuers: Vec<&str> = gateway.auth.authenticator.issuers().iter().map(|issuer| &*issuer.settings.issuer).collect();
+        let upstreams: Vec<&str> = gateway.upstreams.0.iter().map(|upstream| &*upstream.settings.name).collect();
         Self {
-            requests: RequestCounters::new(families.counters(
-                "requests_total",
-                "Requests answered.",
-                &["route", "method", "code", "outcome"],
-            )),
-            durations: places.iter().map(|place| durations.with_label_values(&[place])).collect(),
-            upstream_durations: upstreams.iter().map(|upstream| upstream_durations.with_label_values(&[upstream])).collect(),
-            overhead: overhead.with_label_values::<&str>(&[]),
+            requests: RequestCounters::new(&families),
+            durations: each(
+                &families.durations("request_duration_seconds", "From request head to end of response.", "route"),
+                &places,
+            ),
+            upstream_durations: each(
+                &families.durations("upstream_duration_seconds", "From handing a request over to end of response.", "upstream"),
+                &upstreams,
+            ),
+            overhead: families.overhead(),
             in_flight: families.gauge("requests_in_flight", "Requests being served now."),
             connections: families.gauge("connections", "Client connections open now."),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
             auth: AuthCounters::new(&families.counters("auth_total", "Tokens judged.", &["issuer", "result"]), &issuers),
-            decisions: Policy::ALL
-                .iter()
-                .map(|policy| ["admitted", "refused"].map(|decision| decisions.with_label_values(&[policy.label(), decision])))
-                .collect(),
-            key_fetches: issuers
-                .iter()
-                .map(|issuer| {
-                    KeyFetch::ALL.iter().map(|result| key_fetches.with_label_values(&[*issuer, result.label()])).collect()
-                })
-                .collect(),
-            key_success: issuers.iter().map(|issuer| key_success.with_label_values(&[issuer])).collect(),
-            keys: issuers.iter().map(|issuer| keys.with_label_values(&[issuer])).collect(),
-            upstream_failures: upstreams
-                .iter()
-                .map(|upstream| {
-                    UpstreamFailure::ALL.iter().map(|kind| failures.with_label_values(&[*upstream, kind.label()])).collect()
-                })
-                .collect(),
-            upstream_retries: upstreams.iter().map(|upstream| retries.with_label_values(&[upstream])).collect(),
-            global_tokens: tokens.with_label_values(&["global"]),
+            decisions: decision_counters(&decisions),
+            key_fetches: each_pair(
+                &families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]),
+                &issuers,
+                &KeyFetch::ALL.map(KeyFetch::label),
+            ),
+            key_success: each(
+                &families.float_gauges("jwks_last_success_timestamp_seconds", "Last good fetch of keys.", &["issuer"]),
+                &issuers,
+            ),
+            keys: each(&families.gauges("jwks_keys", "Usable keys of the issuer.", &["issuer"]), &issuers),
+            upstream_failures: each_pair(
+                &families.counters("upstream_failures_total", "Requests that an upstream failed.", &["upstream", "kind"]),
+                &upstreams,
+                &UpstreamFailure::ALL.map(UpstreamFailure::label),
+            ),
+            upstream_retries: each(
+                &families.counters("upstream_retries_total", "Attempts beyond the first.", &["upstream"]),
+                &upstreams,
+            ),
+            global_tokens: families
+                .gauges("limit_tokens", "Whole tokens in a bucket now.", &["policy"])
+                .with_label_values(&[Policy::Global.label()]),
             users: families.gauge("limit_users", "Users with a bucket that is not full."),
+            overflow: decisions.with_label_values(&[Policy::User.label(), "untracked"]),
             evictions: families.counter("limit_evictions_total", "Buckets forgotten because they were full again."),
             log_dropped: families.counter("access_log_dropped_total", "Log lines dropped because the queue was full."),
-            certificate_ends: families.float_gauges(
-                "tls_certificate_not_after_timestamp_seconds",
-                "When the listener's certificate ends.",
-                &["listener"],
-            ),
+            certificate_ends: families.certificate_ends(),
             places,
             registry: families.0,
         }
@@ -236,7 +220,8 @@ impl Metrics {
         let place = self.place(exchange.target);
         self.requests.count(place, &self.places[place], exchange);
         self.durations[place].observe(seconds(exchange.duration_ns));
-        self.overhead.observe(seconds(exchange.duration_ns.saturating_sub(exchange.upstream_ns.unwrap_or(0))));
+        let others_ns = exchange.upstream_ns.unwrap_or(0).saturating_add(exchange.waited_ns);
+        self.overhead.observe(seconds(exchange.duration_ns.saturating_sub(others_ns)));
         self.request_bytes.inc_by(exchange.request_bytes);
         self.response_bytes.inc_by(exchange.response_bytes);
     }
@@ -305,6 +290,7 @@ impl Metrics {
         }
         self.users.set(i64::try_from(limits.users()).unwrap_or(i64::MAX));
         catch_up(&self.evictions, limits.evictions());
+        catch_up(&self.overflow, limits.overflow());
         catch_up(&self.log_dropped, log_dropped);
         let mut text = Vec::with_capacity(16 * 1024);
         let families: Vec<_> = self.registry.gather().into_iter().chain(prometheus::gather()).collect();
@@ -325,6 +311,27 @@ impl Metrics {
             Target::Jwks => routes + 5,
         }
     }
+}
+
+/// The routes as written, then [`PLACES`].
+fn place_names(gateway: &Gateway) -> Vec<String> {
+    let routes = gateway.routes.iter().map(|route| route.pattern.as_str().to_owned());
+    routes.chain(PLACES.iter().map(|place| (*place).to_owned())).collect()
+}
+
+/// The handles of a family with one label.
+fn each<B: MetricVecBuilder>(family: &MetricVec<B>, values: &[impl AsRef<str>]) -> Vec<B::M> {
+    values.iter().map(|value| family.with_label_values(&[value.as_ref()])).collect()
+}
+
+/// The handles of a family with two labels, by the first, then by the second.
+fn each_pair(family: &IntCounterVec, first: &[&str], second: &[&str]) -> Vec<Vec<IntCounter>> {
+    first.iter().map(|first| second.iter().map(|second| family.with_label_values(&[first, second])).collect()).collect()
+}
+
+fn decision_counters(family: &IntCounterVec) -> Vec<[IntCounter; 2]> {
+    let handles = |policy: &Policy| ["admitted", "refused"].map(|decision| family.with_label_values(&[policy.label(), decision]));
+    Policy::ALL.iter().map(handles).collect()
 }
 
 /// Families that are set once for a configuration.
@@ -360,39 +367,39 @@ fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-/// `requests_total`: a memo of the handles seen so far, read without a lock and copied when a new one joins it, which is rare.
+/// `requests_total`: a memo of the handles seen so far, in the order of their keys; read without a lock and copied when a new
+/// one joins it, which is rare. A dozen handles serve nearly all requests: finding one takes a few comparisons.
 #[derive(Debug)]
 struct RequestCounters {
     family: IntCounterVec,
-    seen: ArcSwap<HashMap<Key, IntCounter>>,
+    seen: ArcSwap<Vec<(u64, IntCounter)>>,
     joining: Mutex<()>,
 }
 
-/// Place, method, code, outcome.
-type Key = (usize, usize, u16, &'static str);
-
 impl RequestCounters {
-    fn new(family: IntCounterVec) -> Self {
+    fn new(families: &Families) -> Self {
+        let family = families.counters("requests_total", "Requests answered.", &["route", "method", "code", "outcome"]);
         Self { family, seen: ArcSwap::default(), joining: Mutex::new(()) }
     }
 
     fn count(&self, place: usize, place_name: &str, exchange: &Exchange<'_>) {
         let method = METHODS.iter().position(|method| *method == exchange.method).unwrap_or(METHODS.len() - 1);
-        let key = (place, method, exchange.status, exchange.outcome.label());
-        if let Some(counter) = self.seen.load().get(&key) {
-            counter.inc();
-            return;
+        let key = (place as u64) << 32 | u64::from(exchange.status) << 16 | (method as u64) << 8 | exchange.outcome as u64;
+        let seen = self.seen.load();
+        match seen.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(found) => seen[found].1.inc(),
+            Err(_) => self.join(key, [place_name, METHODS[method], &exchange.status.to_string(), exchange.outcome.label()]).inc(),
         }
-        self.join(key, place_name, exchange.outcome).inc();
     }
 
-    fn join(&self, key: Key, place: &str, outcome: Outcome) -> IntCounter {
+    fn join(&self, key: u64, labels: [&str; 4]) -> IntCounter {
         let _joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let code = key.2.to_string();
-        let counter = self.family.with_label_values(&[place, METHODS[key.1], &code, outcome.label()]);
-        let mut seen = HashMap::clone(&self.seen.load());
-        seen.insert(key, counter.clone());
-        self.seen.store(Arc::new(seen));
+        let counter = self.family.with_label_values(&labels);
+        let mut seen = Vec::clone(&self.seen.load());
+        if let Err(place) = seen.binary_search_by_key(&key, |(key, _)| *key) {
+            seen.insert(place, (key, counter.clone()));
+            self.seen.store(Arc::new(seen));
+        }
         counter
     }
 }

@@ -11,6 +11,20 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
 /// Leave to go to an upstream. Only this module makes one: from a verified token, or from a route that says `auth = "none"`.
+///
+/// Others may hold one,
+///
+/// ```
+/// use stackflow_gateway::pipeline::Forward;
+/// fn kept(leave: Forward) -> Forward { leave }
+/// ```
+///
+/// and cannot make one, not even out of another:
+///
+/// ```compile_fail,E0451
+/// use stackflow_gateway::pipeline::Forward;
+/// fn forged(leave: Forward) -> Forward { Forward { ..leave } }
+/// ```
 #[derive(Debug)]
 pub struct Forward {
     principal: Option<Arc<VerifiedToken>>,

@@ -5,7 +5,7 @@ use crate::{
     auth::{InvalidReason, IssuerIndex, VerifiedToken},
     cors::RequestOrigin,
     limit::{AddressCharge, Policy, Standing},
-    reply::{Rejection, Reply},
+    reply::{Outcome, Rejection, Reply},
     route::RouteIndex,
 };
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub enum Target {
 pub enum Action {
     /// It goes to an upstream.
     Forward(Forward),
-    /// The gateway answers: ping, key set, an allowed preflight.
-    Answer(Reply),
+    /// The gateway answers: ping, key set, an allowed preflight; how that is counted.
+    Answer(Outcome, Reply),
     /// The gateway refuses.
     Reject(Rejection),
     /// The token endpoint answers once the body is read.

@@ -15,7 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -27,6 +27,9 @@ use tokio::{
 const WAITING: usize = 4096;
 /// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// As long as the framework waits between two reads of a head; for what comes before the head it has no bound.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The socket.
 #[derive(Debug)]
@@ -157,7 +160,8 @@ impl Peek for Connection {
         buffer.fill(0);
         let mut filled = 0;
         while filled < buffer.len() && PREFACE.starts_with(&buffer[..filled]) {
-            let count = self.read(&mut buffer[filled..]).await?;
+            let read = tokio::time::timeout(FIRST_BYTES_TIMEOUT, self.read(&mut buffer[filled..])).await;
+            let count = read.map_err(|_| io::ErrorKind::TimedOut)??;
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

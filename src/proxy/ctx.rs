@@ -11,7 +11,7 @@ use crate::{
     request::Request,
     response_headers::ResponseHeaders,
     time::Now,
-    upstream::incoming_trace,
+    upstream::{Tried, incoming_trace},
 };
 use http::{HeaderValue, Version, header};
 use pingora_proxy::Session;
@@ -21,7 +21,11 @@ use std::{
     sync::Arc,
 };
 
+/// Bytes that nearly every log line fits in.
+const LINE: usize = 1024;
+
 /// What is known of one request, from its head to its record.
+#[expect(clippy::struct_excessive_bools, reason = "facts of the request that have nothing to do with each other")]
 pub struct Ctx {
     pub(super) gateway: Arc<Gateway>,
     pub(super) began: Now,
@@ -42,7 +46,17 @@ pub struct Ctx {
     pub(super) request_bytes: u64,
     pub(super) server_host: Option<HeaderValue>,
     pub(super) upstream_began_ns: Option<u64>,
+    pub(super) upstream_ended_ns: Option<u64>,
     pub(super) upstream_status: Option<u16>,
+    pub(super) tried: Tried,
+    /// Spent waiting for keys or for a body, which is nobody's work.
+    pub(super) waited_ns: u64,
+    /// The moment of the decision: `began`, or later when keys were waited for.
+    pub(super) decided: Now,
+    /// A body follows the head.
+    pub(super) has_body: bool,
+    /// The service account at the token endpoint.
+    pub(super) account: Option<String>,
     pub(super) retries: u32,
     /// The request's body is sent on as it comes.
     pub(super) streamed: bool,
@@ -74,9 +88,10 @@ impl Ctx {
     pub(super) fn new(shared: &Shared, redirect_only: bool) -> Self {
         let in_flight = shared.metrics.in_flight.clone();
         in_flight.inc();
+        let began = shared.clock.now();
         Self {
             gateway: shared.gateway.load_full(),
-            began: shared.clock.now(),
+            began,
             client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
             https: false,
             ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
@@ -92,7 +107,13 @@ impl Ctx {
             request_bytes: 0,
             server_host: None,
             upstream_began_ns: None,
+            upstream_ended_ns: None,
             upstream_status: None,
+            tried: Tried::default(),
+            waited_ns: 0,
+            decided: began,
+            has_body: false,
+            account: None,
             retries: 0,
             streamed: false,
             redirect_only,
@@ -104,8 +125,14 @@ impl Ctx {
     pub(super) fn request<'s>(&self, session: &'s Session) -> Request<'s> {
         let head = session.req_header();
         let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
-        let (https, redirect_only) = (self.https, self.redirect_only);
-        Request { parts: head.as_ref(), target, client: self.client.address, https, redirect_only }
+        Request {
+            parts: head.as_ref(),
+            target,
+            client: self.client.address,
+            https: self.https,
+            redirect_only: self.redirect_only,
+            has_body: self.has_body,
+        }
     }
 
     /// Counts the exchange and writes its line.
@@ -132,12 +159,13 @@ impl Ctx {
             reason: self.reason,
             policy: self.policy,
             subject: principal.map(VerifiedToken::subject),
-            client_id: principal.and_then(VerifiedToken::client_id),
+            client_id: principal.and_then(VerifiedToken::client_id).or(self.account.as_deref()),
             issuer: principal.map(VerifiedToken::issuer_name),
             request_bytes: measured.request_bytes,
             response_bytes: measured.response_bytes,
             duration_ns: measured.ended_ns.saturating_sub(self.began.monotonic_ns),
             upstream_ns: measured.upstream_ns,
+            waited_ns: self.waited_ns,
             upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
             upstream_status: self.upstream_status,
             retries: self.retries,
@@ -146,8 +174,11 @@ impl Ctx {
         };
         shared.metrics.record(&exchange);
         let log = &self.gateway.log;
-        if exchange.is_logged(log, chance(&self.ids.traceparent)) {
-            shared.log.push(|out| exchange.write_line(log, out));
+        if exchange.is_logged(log, || chance(&self.ids.traceparent)) {
+            // Formatted before the queue is touched: all workers share its lock.
+            let mut line = Vec::with_capacity(LINE);
+            exchange.write_line(log, &mut line);
+            shared.log.push(|out| out.extend_from_slice(&line));
         }
     }
 }

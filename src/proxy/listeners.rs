@@ -9,7 +9,7 @@ use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream}
 use prometheus::IntGauge;
 use std::{
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::{
         Arc,
@@ -81,10 +81,10 @@ impl Bound {
     }
 }
 
-/// A socket file whose process is gone is replaced; one that somebody listens on is in use.
+/// A socket file whose process is gone is replaced; one that somebody listens on is in use, and so is any other file.
 fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     let listener = match std::os::unix::net::UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && std::os::unix::net::UnixStream::connect(path).is_err() => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
             std::fs::remove_file(path)?;
             std::os::unix::net::UnixListener::bind(path)?
         }
@@ -94,6 +94,12 @@ fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// A socket that nobody listens on. Connecting to a file of another kind fails just the same, and must not cost it.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket && std::os::unix::net::UnixStream::connect(path).is_err()
 }
 
 /// Connections that are open, to know when all are gone.

@@ -6,7 +6,7 @@ use log::{LevelFilter, Metadata, Record};
 use std::{io::Write, sync::Arc};
 
 /// What the gateway names the parts of itself that log.
-const OWN: [&str; 5] = ["gateway", "keys", "listeners", "names", "upstream"];
+const OWN: [&str; 6] = ["gateway", "keys", "limits", "listeners", "names", "upstream"];
 
 struct Logger {
     queue: Arc<LogQueue>,

@@ -15,17 +15,18 @@ use crate::{
     observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
-    response_headers::{REQUEST_ID, ResponseHeaders, foreign},
+    request::header_bytes,
+    response_headers::{REQUEST_ID, ResponseHeaders, foreign, hop_by_hop},
     token::{TokenAnswer, TokenEndpoint},
     upstream::{Edit, Hop, edit_request, server_host},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
 use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
@@ -52,13 +53,12 @@ impl ProxyHttp for Phases {
         match self.take_up(decision, ctx) {
             Action::Forward(mut forward) => {
                 ctx._bulk = forward.take_bulk();
-                ctx.forward = Some(forward);
-                ctx.outcome = Outcome::Forwarded;
-                take_in_small_body(session).await?;
-                ctx.streamed = !session.as_downstream_mut().is_body_done();
-                Ok(false)
+                self.let_through(session, ctx, forward).await
             }
-            Action::Answer(reply) => self.answer(session, ctx, reply).await,
+            Action::Answer(outcome, reply) => {
+                ctx.outcome = outcome;
+                self.write(session, ctx, &reply).await
+            }
             Action::Reject(rejection) => self.reject(session, ctx, &rejection).await,
             Action::IssueToken => self.issue_token(session, ctx).await,
             // `decide` awaits; a second wait is never asked for.
@@ -72,11 +72,13 @@ impl ProxyHttp for Phases {
         ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
-        let Some((server, address)) = upstream.next() else {
+        let Some((place, address)) = upstream.next(ctx.tried) else {
             self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
             return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
         };
+        ctx.tried.insert(place);
+        let server = &upstream.servers[place];
         ctx.server_host = server_host(&upstream.settings, server);
         let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
         Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed)))
@@ -121,9 +123,14 @@ impl ProxyHttp for Phases {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        // An HTTP/2 upload may end with an empty frame. The framework would write it to an HTTP/1 server as a last chunk, and
+        // then its own last chunk after it: bytes that the server reads as the beginning of the next user's request.
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         ctx.request_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
         let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
         if ctx.request_bytes > bound {
@@ -134,6 +141,10 @@ impl ProxyHttp for Phases {
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: no upgrade is ever forwarded.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        }
         if head.status.is_informational() {
             return Ok(());
         }
@@ -141,17 +152,38 @@ impl ProxyHttp for Phases {
             session.set_keepalive(None);
         }
         ctx.upstream_status = Some(head.status.as_u16());
+        let bounds = &ctx.gateway.bounds;
+        if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
+            ctx.failure = Some(Rejection::BadUpstream);
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
+        }
+        let answered_ns = self.shared.clock.monotonic_ns();
+        ctx.upstream_ended_ns = Some(answered_ns);
         let Some(headers) = &ctx.headers else { return Ok(()) };
         let mut parts = heads::take_response(head);
         let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
-        for name in foreign {
+        let hop_by_hop = hop_by_hop(&parts.headers);
+        for name in foreign.into_iter().chain(hop_by_hop) {
             parts.headers.remove(name);
         }
         let vary = merged_vary(&parts.headers);
-        headers.write(&ctx.gateway, self.shared.clock.now(), |name, value| drop(parts.headers.insert(name, value)));
+        headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
         *head = ResponseHeader::from(parts);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        if end {
+            ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
@@ -169,7 +201,7 @@ impl ProxyHttp for Phases {
         ctx: &mut Ctx,
         _reused: bool,
     ) -> Box<Error> {
-        let unanswered = session.response_written().is_none() && ctx.upstream_status.is_none();
+        let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
         let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
         let by_upstream = *error.esource() == pingora_core::ErrorSource::Upstream;
         let quick = peers::failure(&error) != UpstreamFailure::Timeout;
@@ -188,7 +220,7 @@ impl ProxyHttp for Phases {
             // The error's own words may quote header fields of either side.
             log::debug!(target: "upstream", "{}", error.etype().as_str());
         }
-        let Some(rejection) = rejection.filter(|_| session.response_written().is_none()) else {
+        let Some(rejection) = rejection.filter(|_| final_status(session).is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let status = rejection.row().0.as_u16();
@@ -200,15 +232,15 @@ impl ProxyHttp for Phases {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
         let ended_ns = self.shared.clock.monotonic_ns();
-        let upstream_ns = ctx.upstream_began_ns.map(|began| ended_ns.saturating_sub(began));
+        // Without an end of its response the upstream was waited for until now.
+        let upstream_ns = ctx.upstream_began_ns.map(|began| ctx.upstream_ended_ns.unwrap_or(ended_ns).saturating_sub(began));
         if let (Some(forward), Some(took)) = (&ctx.forward, upstream_ns) {
             self.shared.metrics.upstream_took(forward.upstream(), took);
         }
         let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
         let response_bytes = session.body_bytes_sent() as u64;
-        let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let gone = status == 0 && error.is_some();
-        let status = if gone { 499 } else { status };
+        // nginx's 499: the client left before there was an answer.
+        let status = final_status(session).unwrap_or(if error.is_some() { 499 } else { 0 });
         ctx.record(session, &self.shared, &Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
     }
 
@@ -232,27 +264,44 @@ impl Phases {
             // The framework's own default is for ever.
             session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
         }
+        ctx.has_body = !session.as_downstream_mut().is_body_empty();
+        // Without this a request that comes while the one before it is answered would end that one with a 400.
+        session.as_downstream_mut().set_pipelining_enabled(true);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let headers = &session.req_header().headers;
-        ctx.client = client(peer, headers, &ctx.gateway.server.trusted_proxies);
-        ctx.ids = self.shared.ids.next(headers.get(REQUEST_ID));
+        ctx.client = client(peer, &session.req_header().headers, &ctx.gateway.server.trusted_proxies);
+        ctx.ids = self.shared.ids.next(session.req_header().headers.get(REQUEST_ID));
         let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         ctx.https = over_tls || ctx.client.said_https;
     }
 
     /// Decides, waiting once for keys where the decision asks for them.
-    async fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
+    async fn decide(&self, session: &Session, ctx: &mut Ctx) -> Decision {
         let shared = &self.shared;
-        let decision = {
-            let request = ctx.request(session);
-            decide(&ctx.gateway, &shared.state, &request, Attempt::First, ctx.began)
-        };
+        let decision = decide(&ctx.gateway, &shared.state, &ctx.request(session), Attempt::First, ctx.began);
         let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
         shared.keys.await_keys(issuer).await;
-        let request = ctx.request(session);
-        decide(&ctx.gateway, &shared.state, &request, Attempt::KeysAwaited(reserved), ctx.began)
+        ctx.decided = shared.clock.now();
+        ctx.waited_ns += ctx.decided.monotonic_ns.saturating_sub(ctx.began.monotonic_ns);
+        decide(&ctx.gateway, &shared.state, &ctx.request(session), Attempt::KeysAwaited(reserved), ctx.decided)
+    }
+
+    /// Takes in what can be taken in before a server is asked.
+    async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, forward: Forward) -> Result<bool> {
+        if !ctx.gateway.upstreams.at(forward.upstream()).has_address() {
+            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            return self.reject(session, ctx, &Rejection::NoUpstream).await;
+        }
+        ctx.forward = Some(forward);
+        ctx.outcome = Outcome::Forwarded;
+        if ctx.has_body {
+            let began_ns = self.shared.clock.monotonic_ns();
+            take_in_small_body(session, ctx.gateway.bounds.body_timeout).await?;
+            ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
+            ctx.streamed = !session.as_downstream_mut().is_body_done();
+        }
+        Ok(false)
     }
 
     /// Counts a decision and keeps what the response and the record need of it.
@@ -262,29 +311,31 @@ impl Phases {
         ctx.target = decision.target;
         ctx.principal = decision.principal;
         let request_id = ctx.ids.request_id.clone();
-        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.began));
+        ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.decided));
         decision.action
     }
 
-    async fn answer(&self, session: &mut Session, ctx: &mut Ctx, reply: Reply) -> Result<bool> {
-        ctx.outcome = if reply.status == http::StatusCode::NO_CONTENT { Outcome::Preflight } else { Outcome::Answered };
-        self.write(session, ctx, &reply).await
-    }
-
     async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
-        ctx.outcome = if ctx.target == Target::Ping { Outcome::Answered } else { rejection.outcome() };
+        let (status, ..) = rejection.row();
+        // "Not ready" is what a load balancer asked.
+        let asked = ctx.target == Target::Ping && status == StatusCode::SERVICE_UNAVAILABLE;
+        ctx.outcome = if asked { Outcome::Answered } else { rejection.outcome() };
         ctx.reason = Some(rejection.reason());
         ctx.policy = rejection.policy();
         let reply = rejection.reply(&session.req_header().headers, &ctx.ids.request_id);
         self.write(session, ctx, &reply).await
     }
 
-    async fn write(&self, session: &mut Session, ctx: &Ctx, reply: &Reply) -> Result<bool> {
-        if let Some(headers) = &ctx.headers {
-            // An answer after a wait, for keys or for an upstream, is rare enough to read the clock for.
-            let waited = ctx.upstream_began_ns.is_some() || ctx.reason == Some("keys_unavailable");
-            let now = if waited { self.shared.clock.now() } else { ctx.began };
-            writer::write(session, reply, headers, &ctx.gateway, now).await?;
+    async fn write(&self, session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<bool> {
+        let Some(headers) = &ctx.headers else { return Ok(true) };
+        // After a wait for an upstream or a body the moment of the decision is long past.
+        let waited = ctx.forward.is_some() || ctx.target == Target::Token;
+        let now = if waited { self.shared.clock.now() } else { ctx.decided };
+        writer::write(session, reply, headers, &ctx.gateway, now).await?;
+        if ctx.has_body && session.is_http2() {
+            let began_ns = self.shared.clock.monotonic_ns();
+            writer::drain_stream(session).await;
+            ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
         }
         Ok(true)
     }
@@ -295,13 +346,17 @@ impl Phases {
         let Some(endpoint) = &gateway.auth.token_endpoint else {
             return self.reject(session, ctx, &Rejection::NotFound).await;
         };
-        let Some(body) = read_form(session).await? else {
+        let began_ns = self.shared.clock.monotonic_ns();
+        let body = read_form(session, ctx.gateway.bounds.body_timeout).await?;
+        ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
+        let Some(body) = body else {
             return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;
         };
         ctx.request_bytes = body.len() as u64;
         let answer = endpoint.grant(&session.req_header().headers, &body, ctx.began);
         ctx.outcome = if answer.status.is_success() { Outcome::Answered } else { Outcome::Unauthorized };
-        ctx.reason = Some(answer.outcome);
+        ctx.reason = (!answer.status.is_success()).then_some(answer.outcome);
+        ctx.account.clone_from(&answer.client_id);
         self.write(session, ctx, &token_reply(answer)).await
     }
 
@@ -316,6 +371,12 @@ impl Phases {
         self.shared.metrics.upstream_retried(forward.upstream());
         true
     }
+}
+
+/// The status of the answer that was written, which "100 Continue" is not.
+fn final_status(session: &Session) -> Option<u16> {
+    let head = session.response_written()?;
+    (!head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| head.status.as_u16())
 }
 
 /// `Vary: Origin` beside what the upstream varies by.

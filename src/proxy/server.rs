@@ -27,16 +27,13 @@ use pingora_core::{
     server::configuration::ServerConf,
 };
 use pingora_proxy::HttpProxy;
-use std::{
-    fmt, io,
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{fmt, io, sync::Arc, sync::mpsc, thread, time::Duration};
 use tokio::{runtime, sync::watch};
 
 /// Bytes of log lines that may wait to be written.
 const LOG_QUEUE: usize = 8 * 1024 * 1024;
+/// At the end of the process, the log's writer has this long for what waits.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Idle connections kept to the servers.
 const UPSTREAM_POOL: usize = 1024;
 /// Between two sweeps of all buckets; one of a million buckets takes 4 ms when all stay, 13 ms when all go.
@@ -49,6 +46,8 @@ pub enum RunError {
     Bind(ListenerAddress, io::Error),
     /// TLS of a listener cannot be set up.
     Tls(TlsError),
+    /// The log's file cannot be written.
+    Log(std::path::PathBuf, io::Error),
     /// The operating system refuses a thread, a file descriptor or random numbers.
     System(io::Error),
 }
@@ -61,6 +60,7 @@ impl fmt::Display for RunError {
             }
             Self::Bind(address, error) => write!(formatter, "cannot listen on {address}: {error}"),
             Self::Tls(error) => write!(formatter, "{error}"),
+            Self::Log(path, error) => write!(formatter, "cannot write the log to {}: {error}", path.display()),
             Self::System(error) => write!(formatter, "{error}"),
         }
     }
@@ -82,8 +82,11 @@ pub struct Running {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
     stop_accepting: watch::Sender<bool>,
+    /// Never sent on: the admin listener answers until the process ends.
+    _never: watch::Sender<bool>,
     proxies: Vec<Arc<HttpProxy<Phases>>>,
-    log_thread: Option<JoinHandle<()>>,
+    /// Says that the log is written to its end.
+    log_written: mpsc::Receiver<()>,
     /// Where each listener is bound, as `http://127.0.0.1:8080`, in the order of the configuration.
     pub addresses: Vec<String>,
     /// Where the admin listener is bound.
@@ -102,7 +105,7 @@ pub fn start(gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
     let acceptors = gateway.listeners.iter().map(|listener| acceptor(listener, &metrics)).collect::<Result<Vec<_>, _>>()?;
     let queue = Arc::new(LogQueue::new(LOG_QUEUE));
     logger::install(Arc::clone(&queue), gateway.log.format, gateway.log.level, clock);
-    let log_thread = spawn_log_writer(&queue, gateway.log.output.clone()).map_err(RunError::System)?;
+    let log_written = spawn_log_writer(&queue, gateway.log.output.clone())?;
     let shared = share(gateway, metrics, queue, clock)?;
     let (stop_accepting, shutdown) = watch::channel(false);
     let connections = Connections::new(shared.metrics.connections.clone());
@@ -124,13 +127,15 @@ pub fn start(gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
         spawn_worker(worker, accepted).map_err(RunError::System)?;
     }
     let admin_address = format!("http://{}", admin_socket.local());
-    spawn_background(&shared, &gateway, admin_socket, shutdown);
+    let (never, admin_shutdown) = watch::channel(false);
+    spawn_background(&shared, &gateway, admin_socket, admin_shutdown);
     Ok(Running {
         shared,
         connections,
         stop_accepting,
+        _never: never,
         proxies: proxies.all(),
-        log_thread: Some(log_thread),
+        log_written,
         addresses,
         admin_address,
     })
@@ -143,15 +148,13 @@ impl Running {
     }
 
     /// Ends the gateway; what is logged is written before this returns.
-    pub async fn stop(mut self, how: Stop) {
+    pub async fn stop(self, how: Stop) {
         if how == Stop::Gracefully {
             self.drain().await;
         }
         self.shared.log.close();
-        if let Some(thread) = self.log_thread.take() {
-            // It ends with the queue, and has nothing to tell.
-            let _ = thread.join();
-        }
+        // Somebody may have stopped reading the log: the process does not wait for ever to be heard.
+        let _ = self.log_written.recv_timeout(LAST_WORDS);
     }
 
     /// Readiness falls first; after `drain_delay` the listeners close and idle connections with them; what is in flight has
@@ -254,13 +257,27 @@ fn key_fetch(result: FetchResult) -> KeyFetch {
     }
 }
 
-fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> io::Result<JoinHandle<()>> {
+fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> Result<mpsc::Receiver<()>, RunError> {
+    let append = |path: &std::path::Path| std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // Later failures are counted as dropped lines; one that is there from the start would leave no line at all.
+    if let LogOutput::File(path) = &output {
+        append(path).map_err(|error| RunError::Log(path.clone(), error))?;
+    }
+    let (written, log_written) = mpsc::channel();
     let queue = Arc::clone(queue);
     let open: LogWriter = Box::new(move || match &output {
         LogOutput::Stdout => Ok(Box::new(io::stdout())),
-        LogOutput::File(path) => Ok(Box::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?)),
+        LogOutput::File(path) => Ok(Box::new(append(path)?)),
     });
-    thread::Builder::new().name("log".to_owned()).spawn(move || queue.run(open))
+    thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            queue.run(open);
+            // Nobody may be waiting for it.
+            let _ = written.send(());
+        })
+        .map_err(RunError::System)?;
+    Ok(log_written)
 }
 
 fn spawn_worker(number: usize, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>) -> io::Result<()> {
@@ -284,7 +301,7 @@ fn spawn_worker(number: usize, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>
 /// Admin listener, key fetches, name look-ups, sweeping.
 fn spawn_background(shared: &Arc<Shared>, gateway: &Arc<Gateway>, admin: Bound, shutdown: watch::Receiver<bool>) {
     let app = Arc::new(HttpServer::new_app(Admin::new(Arc::clone(shared))));
-    // The admin listener answers until the process ends; it has no part in draining.
+    // It has no part in draining: probes and the last scrape are answered until the process ends.
     let serving = Serving { app, tls: None, shutdown, clock: shared.clock, connections: Connections::new(uncounted()) };
     drop(tokio::spawn(async move {
         if let Err(error) = accept(admin, serving).await {

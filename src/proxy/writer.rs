@@ -25,22 +25,27 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
     for (name, value) in &reply.headers {
         head.headers.insert(name.clone(), value.clone());
     }
-    headers.write(gateway, now, |name, value| drop(head.headers.insert(name, value)));
+    headers.write(gateway, now, |name, value| {
+        // What the reply says itself stays, whatever is configured for all: a token or a 429 is never to be stored.
+        if reply.headers.iter().all(|(own, _)| *own != name) {
+            head.headers.insert(name, value);
+        }
+    });
+    for name in &gateway.response_headers.remove {
+        head.headers.remove(name);
+    }
     let head = ResponseHeader::from(head);
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(reply.body.clone()), true).await?;
     }
-    if session.is_http2() {
-        drain_stream(session).await;
-    }
     Ok(())
 }
 
 /// HTTP/2: a stream that ends while the client still sends is reset, which is within RFC 9113, section 8.1, but costs some
 /// clients the answer (seen with curl 7.88). A body that is small and comes soon is taken off first.
-async fn drain_stream(session: &mut Session) {
+pub async fn drain_stream(session: &mut Session) {
     if session.req_header().headers.contains_key(header::EXPECT) {
         return;
     }
@@ -59,7 +64,8 @@ async fn drain_stream(session: &mut Session) {
 
 /// Whether the connection is used again, and what happens to a request body that nobody read.
 fn settle_connection(session: &mut Session, reply: &Reply) {
-    if reply.close || reply.status == StatusCode::REQUEST_TIMEOUT {
+    let doubtful = session.req_header().headers.get_all(header::CONTENT_LENGTH).iter().count() > 1;
+    if reply.close || doubtful || reply.status == StatusCode::REQUEST_TIMEOUT {
         session.set_keepalive(None);
         return;
     }

@@ -70,9 +70,8 @@ pub fn edit_request(
             apply(Edit::Remove(name.clone()));
         }
     }
-    if hop.forward_authorization {
-        restore(request.headers(), &mut apply);
-    } else {
+    restore(request.headers(), &mut apply);
+    if !hop.forward_authorization {
         apply(Edit::Remove(header::AUTHORIZATION));
     }
     if let Some(principal) = principal {
@@ -80,6 +79,7 @@ pub fn edit_request(
     }
     set_forwarding(request, hop, &mut apply);
     set_trace(request.headers(), hop, &mut apply);
+    join_cookies(request, &mut apply);
     apply(Edit::Set(REQUEST_ID, hop.request_id.clone()));
     apply(Edit::Set(header::VIA, via(request)));
 }
@@ -127,7 +127,7 @@ fn restore(headers: &HeaderMap, apply: &mut impl FnMut(Edit)) {
     if !headers.contains_key(header::CONNECTION) {
         return;
     }
-    for name in [header::AUTHORIZATION, header::ORIGIN] {
+    for name in [header::AUTHORIZATION, header::ORIGIN, TRACEPARENT, TRACESTATE] {
         if let Some(value) = headers.get(&name) {
             apply(Edit::Set(name, value.clone()));
         }
@@ -197,6 +197,17 @@ pub fn incoming_trace(headers: &HeaderMap) -> Option<&str> {
     let known = shaped && hex(0..2) && hex(3..35) && hex(36..52) && hex(53..55) && !text.starts_with("ff");
     let zero = |range: std::ops::Range<usize>| text[range].bytes().all(|byte| byte == b'0');
     (known && !zero(3..35) && !zero(36..52)).then(|| &text[3..35])
+}
+
+/// HTTP/2 may bring a cookie in parts, one field each; towards HTTP/1.1 they are one field (RFC 9113, section 8.2.3).
+fn join_cookies(request: &Request<'_>, apply: &mut impl FnMut(Edit)) {
+    if request.parts.version != Version::HTTP_2 || request.headers().get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let parts: Vec<&[u8]> = request.headers().get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(cookie) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        apply(Edit::Set(header::COOKIE, cookie));
+    }
 }
 
 /// RFC 9110, section 7.6.3: the received protocol and a pseudonym; what was there stays before it.

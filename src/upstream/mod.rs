@@ -5,5 +5,5 @@ mod select;
 mod settings;
 
 pub use headers::{Edit, Hop, edit_request, incoming_trace, server_host};
-pub use select::{Server, Upstream, UpstreamIndex, Upstreams};
+pub use select::{Server, Tried, Upstream, UpstreamIndex, Upstreams};
 pub use settings::{IdentityHeaders, ServerAddress, UpstreamSettings};

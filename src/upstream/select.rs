@@ -57,17 +57,40 @@ impl Upstream {
         Self { settings, servers, turn: AtomicUsize::new(0) }
     }
 
-    /// The next server in turn and one of its addresses; `None` while no name has an address.
+    /// The next server in turn that is not among `tried`, and one of its addresses; when all were tried, the next in turn.
+    /// `None` while no name has an address.
     #[must_use]
-    pub fn next(&self) -> Option<(&Server, SocketAddr)> {
+    pub fn next(&self, tried: Tried) -> Option<(usize, SocketAddr)> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.servers.len();
-        (0..count).find_map(|step| {
-            let server = &self.servers[(turn.wrapping_add(step)) % count];
-            let addresses = server.resolved.load();
-            let address = addresses.get(turn / count % addresses.len().max(1))?;
-            Some((server, *address))
-        })
+        let in_turn = |step: usize| {
+            let place = turn.wrapping_add(step) % count;
+            let addresses = self.servers[place].resolved.load();
+            Some((place, *addresses.get(turn / count % addresses.len().max(1))?))
+        };
+        let untried = (0..count).filter_map(in_turn).find(|(place, _)| !tried.contains(*place));
+        untried.or_else(|| (0..count).find_map(in_turn))
+    }
+
+    /// Whether any server can be reached as far as is known.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.servers.iter().any(|server| !server.resolved.load().is_empty())
+    }
+}
+
+/// Servers that one request was sent to already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tried(u64);
+
+impl Tried {
+    /// Remembers a server; those beyond the sixty-fourth are not remembered.
+    pub fn insert(&mut self, place: usize) {
+        self.0 |= 1u64.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0);
+    }
+
+    fn contains(self, place: usize) -> bool {
+        self.0 & 1u64.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0) != 0
     }
 }
 

@@ -1,3 +1,5 @@
+//! Which origins a pattern matches: the spellings that must not pass, then those that do.
+
 use super::{OriginPattern, OriginPatternError};
 use proptest::prelude::*;
 

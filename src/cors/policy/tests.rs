@@ -1,3 +1,5 @@
+//! What CORS adds to an answer, by origin.
+
 use super::{CorsPolicy, CorsSettings, OriginPattern, RequestOrigin};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! That what the demo prints works when it is pasted.
+
 use super::*;
 use std::process::Command;
 

@@ -1,3 +1,5 @@
+//! Which ids are taken over from a client, and that those made here are unique.
+
 use super::RequestIds;
 use http::HeaderValue;
 use std::collections::HashSet;

@@ -1,3 +1,5 @@
+//! That lines are written in order, or dropped and counted.
+
 use super::{LogQueue, LogWriter};
 use std::{
     io::{self, Write},

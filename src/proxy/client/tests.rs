@@ -1,3 +1,5 @@
+//! Whose word about the client is believed.
+
 use super::{Client, client};
 use http::{HeaderMap, HeaderValue};
 

@@ -1,3 +1,5 @@
+//! When written bytes leave, and how a preface is told from a request.
+
 use super::{Connection, PREFACE, Socket, WAITING};
 use pingora_core::protocols::Peek;
 use std::time::SystemTime;

@@ -1,3 +1,5 @@
+//! That a secret's file is whole and private, or not there.
+
 use super::write_private;
 use std::os::unix::fs::PermissionsExt;
 

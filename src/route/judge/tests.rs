@@ -1,3 +1,5 @@
+//! Which paths have one reading, and in which form they go on.
+
 use super::{PathError, judge};
 use proptest::prelude::*;
 use std::borrow::Cow;

@@ -1,3 +1,5 @@
+//! Which patterns can be written.
+
 use super::{Pattern, PatternError};
 
 #[track_caller]

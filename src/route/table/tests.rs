@@ -1,3 +1,5 @@
+//! Where a path lies: precedence, look-alikes, base paths.
+
 use super::{Place, RouteIndex, RouteTable, TableError};
 use crate::route::{Pattern, judge};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What of a request's head reaches the upstream.
+
 use super::{Edit, Hop, edit_request, incoming_trace, server_host};
 use crate::{
     request::Request,
@@ -32,6 +34,7 @@ fn forwarded(fields: &[(&str, &str)], trusted: bool, prefix: &str) -> HeaderMap 
         client: "203.0.113.7".parse().expect("an address"),
         https: false,
         redirect_only: false,
+        has_body: false,
     };
     let hop = Hop {
         peer: "203.0.113.7".parse().ok(),
@@ -170,6 +173,13 @@ fn a_request_over_http_2_says_so_in_via() {
     let mut parts =
         http::Request::builder().uri("https://api.example.com/x").version(Version::HTTP_2).body(()).expect("a request");
     let parts = std::mem::replace(&mut parts, http::Request::new(())).into_parts().0;
-    let request = Request { parts: &parts, target: "/x", client: [127, 0, 0, 1].into(), https: true, redirect_only: false };
+    let request = Request {
+        parts: &parts,
+        target: "/x",
+        client: [127, 0, 0, 1].into(),
+        https: true,
+        redirect_only: false,
+        has_body: false,
+    };
     assert_eq!(super::via(&request), "2 stackflow-gateway");
 }

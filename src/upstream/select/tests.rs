@@ -1,4 +1,6 @@
-use super::Upstreams;
+//! Which server takes the next request.
+
+use super::{Tried, Upstreams};
 use crate::upstream::{ServerAddress, UpstreamSettings};
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,7 +17,7 @@ fn upstreams(hosts: &[&str]) -> Upstreams {
 }
 
 fn take(upstreams: &Upstreams, turns: usize) -> Vec<String> {
-    let next = |_| upstreams.0[0].next().map_or("none".to_owned(), |(_, address)| address.ip().to_string());
+    let next = |_| upstreams.0[0].next(Tried::default()).map_or("none".to_owned(), |(_, address)| address.ip().to_string());
     (0..turns).map(next).collect()
 }
 
@@ -64,4 +66,26 @@ fn a_server_without_an_address_is_passed_over() {
 #[test]
 fn an_ipv6_literal_needs_no_resolver() {
     assert_eq!(take(&upstreams(&["2001:db8::1"]), 1), ["2001:db8::1"]);
+}
+
+#[test]
+fn a_server_that_was_tried_is_not_tried_again_while_there_is_another() {
+    let upstreams = upstreams(&["192.0.2.1", "192.0.2.2"]);
+    for place in [0, 1] {
+        let mut tried = Tried::default();
+        tried.insert(place);
+        let next: Vec<_> = (0..4).map(|_| upstreams.0[0].next(tried).map(|(place, _)| place)).collect();
+        assert_eq!(next, [Some(1 - place); 4]);
+    }
+}
+
+#[test]
+fn when_all_were_tried_they_take_turns_again() {
+    let upstreams = upstreams(&["192.0.2.1", "192.0.2.2"]);
+    let mut tried = Tried::default();
+    tried.insert(0);
+    tried.insert(1);
+    tried.insert(64);
+    let next: Vec<_> = (0..2).map(|_| upstreams.0[0].next(tried).map(|(place, _)| place)).collect();
+    assert_eq!(next, [Some(0), Some(1)]);
 }

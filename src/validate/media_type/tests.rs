@@ -1,3 +1,5 @@
+//! Which bodies are JSON.
+
 use super::is_json;
 use http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Which queries fit a route's rules.
+
 use super::{ParameterRule, QueryRules};
 use proptest::prelude::*;
 

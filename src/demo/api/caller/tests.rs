@@ -1,3 +1,5 @@
+//! Who calls the sample API, and under which base path.
+
 use super::*;
 
 fn base_for(prefix: &str) -> String {

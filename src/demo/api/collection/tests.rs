@@ -1,3 +1,5 @@
+//! What a page of a growing collection holds, and what is forgotten.
+
 use super::*;
 
 /// Three seeds (0, 1, 2), room for two additions, and `additions` of them; every record is its own place.

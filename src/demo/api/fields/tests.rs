@@ -1,3 +1,5 @@
+//! What the sample API takes as a field's value.
+
 use super::*;
 
 #[test]

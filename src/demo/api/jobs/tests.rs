@@ -1,3 +1,5 @@
+//! How the sample API counts an import and how its job goes on.
+
 use super::*;
 
 fn at(ms: u64) -> Now {

@@ -1,3 +1,5 @@
+//! Limits and cursors of the sample API's lists.
+
 use super::*;
 
 fn parsed(query: &str) -> Option<(usize, usize)> {

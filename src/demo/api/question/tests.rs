@@ -1,3 +1,5 @@
+//! How the sample API answers questions.
+
 use super::super::{fields::parse_object, seed};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Which records the sample API takes.
+
 use super::super::fields::parse_object;
 use super::*;
 use http::StatusCode;
