@@ -36,6 +36,9 @@ impl<'a> Request<'a> {
     /// The path of the target, as it came; `*` of `OPTIONS *`.
     #[must_use]
     pub fn raw_path(&self) -> &'a str {
+        if let Some(length) = self.known_path_length() {
+            return &self.target[..length];
+        }
         let origin_form = self.origin_form();
         let path = origin_form.split_once('?').map_or(origin_form, |(path, _)| path);
         // RFC 9110, section 4.2.3: a URI with an authority and no path asks for the root.
@@ -46,6 +49,9 @@ impl<'a> Request<'a> {
     /// The query string, byte for byte, without its `?`.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
+        if let Some(length) = self.known_path_length() {
+            return self.target.get(length + 1..);
+        }
         self.origin_form().split_once('?').map(|(_, query)| query)
     }
 
@@ -95,6 +101,13 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn header(&self, name: header::HeaderName) -> Option<&'a HeaderValue> {
         self.parts.headers.get(name)
+    }
+
+    /// Where the path of an origin form ends: the parsed URI knows, and what it knows is compared with the target.
+    fn known_path_length(&self) -> Option<usize> {
+        let path = self.parts.uri.path();
+        let next = self.target.as_bytes().get(path.len());
+        (path.starts_with('/') && self.target.starts_with(path) && next.is_none_or(|byte| *byte == b'?')).then_some(path.len())
     }
 
     /// The target without scheme and authority, which an absolute form puts before the path.

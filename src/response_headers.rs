@@ -61,31 +61,26 @@ impl ResponseHeaders {
     }
 }
 
-/// The names of an upstream's response that give way to the gateway's own.
+/// The names of an upstream's response that give way: what is the gateway's own to say, what is to be removed, and what the
+/// upstream says of its own connection (RFC 9110, section 7.6.1), also by naming it in `Connection`. Framing is the framework's.
 pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterator<Item = HeaderName> + 'a {
-    headers
-        .keys()
-        .filter(|name| {
-            CorsPolicy::owns(name) || name.as_str().starts_with("x-ratelimit-") || gateway.response_headers.remove.contains(name)
-        })
-        .cloned()
+    let gives_way = |name: &HeaderName| {
+        CorsPolicy::owns(name)
+            || name.as_str().starts_with("x-ratelimit-")
+            || HOP_BY_HOP.contains(&name.as_str())
+            || gateway.response_headers.remove.contains(name)
+    };
+    headers.keys().filter(move |name| gives_way(name)).cloned().chain(nominated(headers))
 }
 
-/// What an upstream's response says of its own connection (RFC 9110, section 7.6.1), also what its `Connection` names. Framing
-/// is the framework's.
-#[must_use]
-pub fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
-    const ALWAYS: [HeaderName; 4] = [
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        header::PROXY_AUTHENTICATE,
-        header::UPGRADE,
-    ];
+const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authenticate", "upgrade"];
+
+/// What `Connection` names, but for the framing.
+fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
     const FRAMING: [HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let fields = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named = fields.flat_map(|field| field.split(',')).filter_map(|name| name.trim().parse().ok());
-    let named = named.filter(|name| !FRAMING.contains(name));
-    named.chain(ALWAYS).filter(|name| headers.contains_key(name)).collect()
+    named.filter(move |name| !FRAMING.contains(name) && headers.contains_key(name))
 }
 
 /// A number as a field value, for one allocation: `HeaderValue::from` takes two.

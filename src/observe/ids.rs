@@ -4,7 +4,6 @@ use http::HeaderValue;
 use siphasher::sip::SipHasher13;
 use std::{
     hash::Hasher,
-    io::Write,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -39,9 +38,11 @@ impl RequestIds {
     pub fn next(&self, from_client: Option<&HeaderValue>) -> Ids {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
         let (high, low) = (self.hash(0, count), self.hash(1, count));
-        let mut text = [0u8; 55];
-        // Cannot fail: the text has exactly this length.
-        let _ = write!(&mut text[..], "00-{high:016x}{low:016x}-{:016x}-00", high ^ low.rotate_left(17) | 1);
+        let mut text = *b"00-hhhhhhhhhhhhhhhhllllllllllllllll-ssssssssssssssss-00";
+        write_hexadecimal(high, &mut text[3..19]);
+        write_hexadecimal(low, &mut text[19..35]);
+        // A span's id is never zero.
+        write_hexadecimal(high ^ low.rotate_left(17) | 1, &mut text[36..52]);
         let own = || HeaderValue::from_bytes(&text[3..35]).unwrap_or(HeaderValue::from_static("-"));
         let request_id = from_client.filter(|id| is_well_formed(id.as_bytes())).cloned().unwrap_or_else(own);
         let traceparent = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"));
@@ -52,6 +53,14 @@ impl RequestIds {
         let mut hasher = SipHasher13::new_with_keys(self.key[half * 2], self.key[half * 2 + 1]);
         hasher.write_u64(count);
         hasher.finish()
+    }
+}
+
+/// Sixteen digits, without the formatting machinery.
+fn write_hexadecimal(mut value: u64, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 15) as usize];
+        value >>= 4;
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 /// Lines wait at most this long to be written.
 const WRITE_EVERY: Duration = Duration::from_millis(100);
 /// At this many bytes the writer is woken early.
-const WAKE_AT: usize = 64 * 1024;
+const WAKE_AT: usize = 256 * 1024;
 
 /// The lines that wait to be written.
 #[derive(Debug)]

@@ -98,11 +98,11 @@ impl Socket {
     }
 
     fn poll_write_both(self: Pin<&mut Self>, context: &mut Context<'_>, a: &[u8], b: &[u8]) -> Poll<io::Result<usize>> {
-        let slices = [IoSlice::new(a), IoSlice::new(b)];
-        let slices = if b.is_empty() { &slices[..1] } else { &slices[..] };
+        let both = [IoSlice::new(a), IoSlice::new(b)];
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tcp(stream) if b.is_empty() => Pin::new(stream).poll_write(context, a),
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, &both),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, &both),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     time::Now,
     upstream::{Tried, incoming_trace},
 };
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, Version, header, uri::PathAndQuery};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
 use std::{
@@ -124,7 +124,10 @@ impl Ctx {
     /// The request as the stages see it.
     pub(super) fn request<'s>(&self, session: &'s Session) -> Request<'s> {
         let head = session.req_header();
-        let target = std::str::from_utf8(head.raw_path()).unwrap_or_default();
+        let raw = head.raw_path();
+        // Of an origin form the parsed URI has the same bytes, known to be UTF-8.
+        let parsed = head.uri.path_and_query().map(PathAndQuery::as_str).filter(|parsed| std::ptr::eq(parsed.as_bytes(), raw));
+        let target = parsed.unwrap_or_else(|| std::str::from_utf8(raw).unwrap_or_default());
         Request {
             parts: head.as_ref(),
             target,

@@ -12,11 +12,13 @@ use super::{
     writer,
 };
 use crate::{
+    auth::IssuerIndex,
+    limit::AddressCharge,
     observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
-    response_headers::{REQUEST_ID, ResponseHeaders, foreign, hop_by_hop},
+    response_headers::{REQUEST_ID, ResponseHeaders, foreign},
     token::{TokenAnswer, TokenEndpoint},
     upstream::{Edit, Hop, edit_request, server_host},
 };
@@ -27,6 +29,11 @@ use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstrea
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::{sync::Arc, time::Duration};
+
+/// Most fields that are set on a request: six of identity, four of forwarding, trace, request id, via, host.
+const SET_ON_REQUESTS: usize = 14;
+/// Most fields that are set on a response: three of the rate limit, request id, four of CORS.
+const SET_ON_RESPONSES: usize = 8;
 
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
@@ -49,20 +56,22 @@ impl ProxyHttp for Phases {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         self.meet(session, ctx);
-        let decision = self.decide(session, ctx).await;
+        let mut decision = self.decide(session, ctx);
+        if let Action::AwaitKeys { issuer, reserved } = decision.action {
+            decision = Box::pin(self.decide_with_keys(session, ctx, issuer, reserved)).await;
+        }
+        // What is awaited in a branch is part of every request's future, whose bytes are copied to its place: the ways that do
+        // not lead to an upstream are large, and kept apart.
         match self.take_up(decision, ctx) {
-            Action::Forward(mut forward) => {
-                ctx._bulk = forward.take_bulk();
-                self.let_through(session, ctx, forward).await
-            }
+            Action::Forward(forward) => self.let_through(session, ctx, forward).await,
             Action::Answer(outcome, reply) => {
                 ctx.outcome = outcome;
-                self.write(session, ctx, &reply).await
+                Box::pin(self.write(session, ctx, &reply)).await
             }
-            Action::Reject(rejection) => self.reject(session, ctx, &rejection).await,
-            Action::IssueToken => self.issue_token(session, ctx).await,
-            // `decide` awaits; a second wait is never asked for.
-            Action::AwaitKeys { .. } => self.reject(session, ctx, &Rejection::KeysUnavailable).await,
+            Action::Reject(rejection) => Box::pin(self.reject(session, ctx, &rejection)).await,
+            Action::IssueToken => Box::pin(self.issue_token(session, ctx)).await,
+            // Keys are waited for once.
+            Action::AwaitKeys { .. } => Box::pin(self.reject(session, ctx, &Rejection::KeysUnavailable)).await,
         }
     }
 
@@ -101,6 +110,8 @@ impl ProxyHttp for Phases {
         let names = &ctx.gateway.auth.identity_headers;
         let mut parts = heads::take_request(head);
         parts.uri = Uri::from(target);
+        // Grown once for all that is set below.
+        parts.headers.reserve(SET_ON_REQUESTS);
         edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
             Edit::Remove(name) => drop(parts.headers.remove(name)),
             Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
@@ -161,9 +172,9 @@ impl ProxyHttp for Phases {
         ctx.upstream_ended_ns = Some(answered_ns);
         let Some(headers) = &ctx.headers else { return Ok(()) };
         let mut parts = heads::take_response(head);
+        parts.headers.reserve(SET_ON_RESPONSES);
         let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
-        let hop_by_hop = hop_by_hop(&parts.headers);
-        for name in foreign.into_iter().chain(hop_by_hop) {
+        for name in foreign {
             parts.headers.remove(name);
         }
         let vary = merged_vary(&parts.headers);
@@ -276,28 +287,31 @@ impl Phases {
         ctx.https = over_tls || ctx.client.said_https;
     }
 
-    /// Decides, waiting once for keys where the decision asks for them.
-    async fn decide(&self, session: &Session, ctx: &mut Ctx) -> Decision {
-        let shared = &self.shared;
-        let decision = decide(&ctx.gateway, &shared.state, &ctx.request(session), Attempt::First, ctx.began);
-        let Action::AwaitKeys { issuer, reserved } = decision.action else { return decision };
-        shared.keys.await_keys(issuer).await;
-        ctx.decided = shared.clock.now();
+    fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
+        decide(&ctx.gateway, &self.shared.state, &ctx.request(session), Attempt::First, ctx.began)
+    }
+
+    /// Decides again once the issuer's keys were looked for, as of then.
+    async fn decide_with_keys(&self, session: &Session, ctx: &mut Ctx, issuer: IssuerIndex, reserved: AddressCharge) -> Decision {
+        self.shared.keys.await_keys(issuer).await;
+        ctx.decided = self.shared.clock.now();
         ctx.waited_ns += ctx.decided.monotonic_ns.saturating_sub(ctx.began.monotonic_ns);
-        decide(&ctx.gateway, &shared.state, &ctx.request(session), Attempt::KeysAwaited(reserved), ctx.decided)
+        let attempt = Attempt::KeysAwaited(reserved);
+        decide(&ctx.gateway, &self.shared.state, &ctx.request(session), attempt, ctx.decided)
     }
 
     /// Takes in what can be taken in before a server is asked.
-    async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, forward: Forward) -> Result<bool> {
+    async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, mut forward: Forward) -> Result<bool> {
+        ctx._bulk = forward.take_bulk();
         if !ctx.gateway.upstreams.at(forward.upstream()).has_address() {
             self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
-            return self.reject(session, ctx, &Rejection::NoUpstream).await;
+            return Box::pin(self.reject(session, ctx, &Rejection::NoUpstream)).await;
         }
         ctx.forward = Some(forward);
         ctx.outcome = Outcome::Forwarded;
         if ctx.has_body {
             let began_ns = self.shared.clock.monotonic_ns();
-            take_in_small_body(session, ctx.gateway.bounds.body_timeout).await?;
+            Box::pin(take_in_small_body(session, ctx.gateway.bounds.body_timeout)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
             ctx.streamed = !session.as_downstream_mut().is_body_done();
         }
