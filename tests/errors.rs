@@ -3,9 +3,12 @@ mod support;
 
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
-use support::{Backend, Client, Issuer, JSON, NOBODY, Response, Setup, World, assert_decorated};
+use support::{Backend, Client, DATA, Http2, Issuer, JSON, NOBODY, Response, Setup, World, assert_decorated};
 
 const TOKEN_ENDPOINT: &str = "[auth.token_endpoint]\nissuer = \"https://gateway.test\"\naudience = \"stackflow-api\"";
+
+/// Its keys cannot be had.
+const DEAD_ISSUER: &str = "https://pool.test/dead";
 
 /// A gateway with a route for each kind of refusal.
 fn world() -> World {
@@ -28,6 +31,9 @@ fn routes_for_refusals(setup: Setup) -> Setup {
         .with("[bounds]\nbody = \"64B\"")
         .with("[limits]\nper_user = { rate = 1, burst = 50 }")
         .with(TOKEN_ENDPOINT)
+        .issuer(&format!(
+            "issuer = \"{DEAD_ISSUER}\"\njwks_url = \"http://{NOBODY}/\"\nclient_ids = \"any\"\nfetch_timeout = \"1s\""
+        ))
         .file("api-keys.toml", "")
         .route("path = \"/scoped\"\nscopes = [\"admin\", \"owner\"]")
         .route("path = \"/dead\"\nupstream = \"dead\"")
@@ -38,7 +44,7 @@ fn routes_for_refusals(setup: Setup) -> Setup {
 }
 
 /// Status, code and message of each refusal, as the contract has them.
-const REFUSALS: [(u16, &str, &str); 17] = [
+const REFUSALS: [(u16, &str, &str); 18] = [
     (400, "invalid_request", "Bad Request"),
     (400, "invalid_parameter", "Invalid request parameters"),
     (401, "missing_token", "Unauthorized"),
@@ -55,6 +61,7 @@ const REFUSALS: [(u16, &str, &str); 17] = [
     (431, "headers_too_large", "Request Header Fields Too Large"),
     (502, "bad_upstream", "Bad Gateway"),
     (503, "no_upstream", "Service Unavailable"),
+    (503, "keys_unavailable", "Service Unavailable"),
     (504, "upstream_timeout", "Endpoint request timed out"),
 ];
 
@@ -98,6 +105,7 @@ fn check_all(world: &World, cases: Vec<(&str, Headers<'_>, &str, &str)>) {
 fn callers_without_rights_are_refused() {
     let world = world();
     let forged = format!("Bearer {}", Issuer::new("https://pool.test/one").user("ada"));
+    let strange = format!("Bearer {}", Issuer::new(DEAD_ISSUER).user("ada"));
     let (auth, list) = (world.auth(), "GET /prod/api/incidents");
     let foreign = vec![("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")];
     check_all(
@@ -107,6 +115,7 @@ fn callers_without_rights_are_refused() {
             (list, vec![("Authorization", "Basic YTpi")], "", "missing_token"),
             (list, vec![("Authorization", "Bearer x")], "", "invalid_token"),
             (list, vec![("Authorization", &forged)], "", "invalid_token"),
+            (list, vec![("Authorization", &strange)], "", "keys_unavailable"),
             (list, vec![auth, auth], "", "invalid_request"),
             ("GET /prod/api/scoped", vec![auth], "", "insufficient_scope"),
             ("OPTIONS /prod/api/incidents", foreign, "", "origin_not_allowed"),
@@ -171,6 +180,11 @@ fn a_body_that_does_not_come_is_408_and_the_end_of_the_connection() {
         (name, client)
     })
     .collect();
+    let mut http2 = Http2::connect(world.gateway.address());
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/prod/api/incidents"), (":authority", "a")];
+    let fields = [&fields[..], &[world.auth(), JSON, ("content-length", "9")]].concat();
+    http2.send_head(1, &fields, false);
+    http2.wait_for_answers(Duration::from_secs(60));
     let mut answered: Vec<_> = slow.into_iter().map(|(name, mut client)| (name, client.read_response("POST"), client)).collect();
     let statuses: Vec<(&str, u16)> = answered.iter().map(|(name, response, _)| (*name, response.status)).collect();
     assert_eq!(statuses.iter().map(|(_, status)| *status).collect::<Vec<_>>(), [408; 3], "{statuses:?}");
@@ -179,6 +193,8 @@ fn a_body_that_does_not_come_is_408_and_the_end_of_the_connection() {
         assert!(client.is_closed(), "{name}");
         check(name, response, "request_timeout", &[]);
     }
+    let body: Value = serde_json::from_slice(&http2.wait(DATA).payload).expect("JSON");
+    assert_eq!((&body["status"], &body["code"]), (&json!(408), &json!("request_timeout")), "HTTP/2: {body}");
 }
 
 #[test]
@@ -313,6 +329,7 @@ fn a_refusal_keeps_the_connection() {
     let (auth, text) = (world.auth(), ("Content-Type", "text/plain"));
     let preflight = [("Origin", "https://evil.example"), ("Access-Control-Request-Method", "GET")];
     let (long, list) = ("a".repeat(9 * 1024), "/prod/api/incidents");
+    let strange = format!("Bearer {}", Issuer::new(DEAD_ISSUER).user("ada"));
     let mut client = world.gateway.connect();
     // One connection for all: what follows a refusal, and the small body that came with it, is the next request.
     let cases: Vec<(&str, &str, Headers<'_>, &str, u16)> = vec![
@@ -334,6 +351,7 @@ fn a_refusal_keeps_the_connection() {
         ("GET", list, [vec![auth], vec![("A", "1"); 101]].concat(), "", 431),
         ("GET", "/prod/api/lost", vec![auth], "", 503),
         ("POST", "/prod/api/lost", vec![auth, JSON], "{}", 503),
+        ("GET", list, vec![("Authorization", &strange)], "", 503),
     ];
     for (method, target, headers, body, status) in cases {
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };

@@ -100,7 +100,7 @@ fn the_admin_listener_answers_while_draining() {
     assert_eq!(gateway.admin_get("/livez").status, 200, "it must not be restarted for that");
     let readiness = gateway.admin_get("/readyz");
     assert!(readiness.status == 503 && readiness.text().contains("draining"), "{readiness:?}");
-    assert_eq!(gateway.metric("stackflow_gateway_requests_in_flight"), 1.0);
+    gateway.wait_metric("stackflow_gateway_requests_in_flight", 1.0);
     gate.open();
     assert_eq!(client.read_response("GET").status, 200);
     assert_eq!(gateway.wait(Duration::from_secs(20)).code(), Some(0), "{}", gateway.written());

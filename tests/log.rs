@@ -127,7 +127,7 @@ fn an_entry_says_why_a_request_was_not_forwarded() {
 }
 
 #[test]
-fn no_line_holds_a_token_a_cookie_or_a_query_value() {
+fn no_log_line_holds_a_token_a_cookie_or_a_query_value() {
     for format in ["json", "text"] {
         let world = world(&format!("[log]\nlevel = \"trace\"\nformat = \"{format}\""));
         let token = world.issuer.user("ada");

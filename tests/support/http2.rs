@@ -3,12 +3,13 @@ use super::DEADLINE;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 /// A connection by prior knowledge, whose own settings are those of the protocol.
 pub struct Http2(TcpStream);
 
-/// The one flag of a HEADERS frame besides END_STREAM, which is 1.
+/// The one flag of a HEADERS frame besides the one that ends a stream, which is 1.
 const END_HEADERS: u8 = 4;
 
 /// One frame.
@@ -31,6 +32,11 @@ impl Http2 {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
         Self(stream)
+    }
+
+    /// Instead of the deadline, where what is waited for takes its time.
+    pub fn wait_for_answers(&self, patience: Duration) {
+        self.0.set_read_timeout(Some(patience)).unwrap();
     }
 
     /// The head of a request as one HEADERS frame; `end`: there is no body.
