@@ -4,37 +4,22 @@ mod support;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{Backend, Gateway, Issuer, JwksServer, KeyServing, NOBODY, Response, Setup, epoch_seconds};
+use support::{Backend, Issuer, JwksServer, KeyServing, NOBODY, Response, Setup, World, epoch_seconds};
 
 const LIST: &str = "/prod/api/incidents";
 
-struct World {
-    gateway: Gateway,
-    _backend: Backend,
-    issuer: Issuer,
+fn ask(world: &World, authorization: &str) -> Response {
+    world.gateway.connect().get(LIST, &[("Authorization", authorization)])
 }
 
-fn world() -> World {
-    let backend = Backend::start();
-    let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer).start();
-    World { gateway, _backend: backend, issuer }
-}
-
-impl World {
-    fn ask(&self, authorization: &str) -> Response {
-        self.gateway.connect().get(LIST, &[("Authorization", authorization)])
-    }
-
-    /// Refused as invalid, with this reason in the log and none in the body.
-    fn check_refused(&self, name: &str, token: &str, reason: &str) {
-        let response = self.ask(&format!("Bearer {token}"));
-        assert_eq!(response.status, 401, "{name}: {response:?} {}", response.text());
-        assert_eq!(response.json()["code"], "invalid_token", "{name}");
-        let entry = self.gateway.access_log(response.only("X-Request-Id"));
-        assert_eq!((&entry["outcome"], &entry["reason"]), (&json!("unauthorized"), &json!(reason)), "{name}: {entry}");
-        assert!(!response.text().contains(reason) || reason == "expired", "{name}: {}", response.text());
-    }
+/// Refused as invalid, with this reason in the log and none in the body.
+fn check_refused(world: &World, name: &str, token: &str, reason: &str) {
+    let response = ask(world, &format!("Bearer {token}"));
+    assert_eq!(response.status, 401, "{name}: {response:?}");
+    assert_eq!(response.json()["code"], "invalid_token", "{name}");
+    let entry = world.gateway.access_log(response.only("X-Request-Id"));
+    assert_eq!((&entry["outcome"], &entry["reason"]), (&json!("unauthorized"), &json!(reason)), "{name}: {entry}");
+    assert!(!response.text().contains(reason) || reason == "expired", "{name}: {}", response.text());
 }
 
 fn segment(value: &Value) -> String {
@@ -49,7 +34,7 @@ fn with_header(token: &str, header: &Value) -> String {
 
 #[test]
 fn tokens_shaped_like_cognitos_are_accepted() {
-    let world = world();
+    let world = World::start();
     let now = epoch_seconds();
     let id_token = |claims: &mut Value| {
         let object = claims.as_object_mut().expect("an object");
@@ -67,14 +52,14 @@ fn tokens_shaped_like_cognitos_are_accepted() {
         ("a fraction of a second", world.issuer.token(|claims| claims["exp"] = fraction.clone())),
         ("without scope", world.issuer.token_without("scope")),
     ] {
-        assert_eq!(world.ask(&format!("Bearer {token}")).status, 200, "{name}");
-        assert_eq!(world.ask(&format!("bEARER {token}")).status, 200, "{name}: the scheme is case-insensitive");
+        assert_eq!(ask(&world, &format!("Bearer {token}")).status, 200, "{name}");
+        assert_eq!(ask(&world, &format!("bEARER {token}")).status, 200, "{name}: the scheme is case-insensitive");
     }
 }
 
 #[test]
 fn tokens_that_are_not_quite_right_are_refused_with_a_reason() {
-    let world = world();
+    let world = World::start();
     let issuer = &world.issuer;
     let good = issuer.user("ada");
     let (head_and_claims, signature) = good.rsplit_once('.').expect("three segments");
@@ -126,23 +111,23 @@ fn tokens_that_are_not_quite_right_are_refused_with_a_reason() {
         ("no key id", with_header(&good, &json!({"alg": "RS256"})), "unknown_key"),
     ];
     for (name, token, reason) in cases {
-        world.check_refused(name, &token, reason);
+        check_refused(&world, name, &token, reason);
     }
-    assert_eq!(world.ask(&format!("Bearer {good}")).status, 200, "none of that harmed the good token");
+    assert_eq!(ask(&world, &format!("Bearer {good}")).status, 200, "none of that harmed the good token");
 }
 
 fn claims_of(token: &str, subject: &str) -> Value {
     let claims = token.split('.').nth(1).expect("three segments");
-    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).expect("base64url")).expect("JSON");
     claims["sub"] = json!(subject);
     claims
 }
 
 #[test]
 fn only_when_expiry_is_all_that_is_wrong_the_client_is_told() {
-    let world = world();
+    let world = World::start();
     let expired = world.issuer.token(|claims| claims["exp"] = json!(1_000));
-    let message = |token: &str| world.ask(&format!("Bearer {token}")).json()["message"].clone();
+    let message = |token: &str| ask(&world, &format!("Bearer {token}")).json()["message"].clone();
     assert_eq!(message(&expired), "The incoming token has expired");
     assert_eq!(
         message(&Issuer::new("https://pool.test/one").token(|claims| claims["exp"] = json!(1_000))),
@@ -158,7 +143,7 @@ fn only_when_expiry_is_all_that_is_wrong_the_client_is_told() {
 
 #[test]
 fn credentials_are_looked_for_in_one_place_only() {
-    let world = world();
+    let world = World::start();
     let token = world.issuer.user("ada");
     let bearer = format!("Bearer {token}");
     let mut client = world.gateway.connect();
@@ -177,15 +162,12 @@ fn credentials_are_looked_for_in_one_place_only() {
 
 #[test]
 fn scopes_of_a_route_are_asked_of_the_token() {
-    let backend = Backend::start();
-    let issuer = Issuer::new("https://pool.test/one");
-    let gateway =
-        Setup::new(backend.address(), &issuer).route("path = \"/changes\"\nscopes = [\"changes:read\", \"admin\"]").start();
+    let world = World::with(|setup| setup.route("path = \"/changes\"\nscopes = [\"changes:read\", \"admin\"]"));
     for (scope, status) in
         [("changes:read", 200), ("x admin", 200), ("incidents:read", 403), ("Admin", 403), ("administrator", 403), ("", 403)]
     {
-        let token = issuer.token(|claims| claims["scope"] = json!(scope));
-        assert_eq!(gateway.connect().get_as(&token, "/prod/api/changes").status, status, "{scope:?}");
+        let token = world.issuer.token(|claims| claims["scope"] = json!(scope));
+        assert_eq!(world.gateway.connect().get_as(&token, "/prod/api/changes").status, status, "{scope:?}");
     }
 }
 

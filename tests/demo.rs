@@ -106,7 +106,7 @@ fn ctrl_c_stops_it_at_once() {
     lines_to_paste(&demo);
     let asked = Instant::now();
     demo.signal("INT");
-    demo.wait(Duration::from_secs(10));
+    assert_eq!(demo.wait(Duration::from_secs(10)).code(), Some(0), "{}", demo.written());
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 }
 

@@ -1,51 +1,35 @@
 //! What reaches the upstream, byte for byte, and what comes back from it.
 mod support;
 
-use serde_json::json;
-use std::time::{Duration, Instant};
-use support::{Backend, Call, Gate, Gateway, Issuer, NOBODY, Seen, Setup, request};
+use support::{Backend, Call, Gate, Seen, World, request};
 
 const LIST: &str = "/prod/api/incidents";
 
-struct World {
-    gateway: Gateway,
-    backend: Backend,
-    issuer: Issuer,
+fn world_with(tables: &str, backend: Backend) -> World {
+    World::behind(backend, |setup| setup.with(tables).route("path = \"/open\"\nauth = \"none\""))
 }
 
 fn world() -> World {
     world_with("", Backend::start())
 }
 
-fn world_with(tables: &str, backend: Backend) -> World {
-    let issuer = Issuer::new("https://pool.test/one");
-    let setup = Setup::new(backend.address(), &issuer).with(tables).route("path = \"/open\"\nauth = \"none\"");
-    World { gateway: setup.start(), backend, issuer }
+/// What the upstream sees of a request with these headers besides the token.
+fn forward(world: &World, headers: &[(&str, &str)]) -> Seen {
+    let response = world.ask("GET", LIST, headers, b"");
+    assert_eq!(response.status, 200, "{headers:?}: {response:?}");
+    world.backend.last()
 }
 
-impl World {
-    /// What the upstream sees of a request with these headers besides the token.
-    fn forward(&self, headers: &[(&str, &str)]) -> Seen {
-        let bearer = format!("Bearer {}", self.issuer.user("ada"));
-        let all = [&[("Authorization", bearer.as_str())], headers].concat();
-        let response = self.gateway.connect().get(LIST, &all);
-        assert_eq!(response.status, 200, "{headers:?}: {response:?} {}", response.text());
-        self.backend.last()
-    }
-
-    fn upload_head(&self, framing: &str) -> String {
-        let token = self.issuer.user("ada");
-        format!(
-            "POST {LIST} HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
-        )
-    }
+/// The head of an upload of JSON, framed like this.
+fn upload_head(world: &World, framing: &str) -> Vec<u8> {
+    let head = format!("POST {LIST} HTTP/1.1\r\nHost: api.test\r\nAuthorization: {}", world.bearer);
+    format!("{head}\r\nContent-Type: application/json\r\n{framing}\r\n\r\n").into_bytes()
 }
 
 #[test]
 fn the_upstream_is_told_who_asks() {
     let world = world();
-    let token = world.issuer.token(|claims| claims["sub"] = json!("ada"));
-    world.gateway.connect().get_as(&token, LIST);
+    world.get(LIST);
     let head = world.backend.last().head;
     for (name, value) in [
         ("X-Auth-Subject", "ada"),
@@ -59,7 +43,7 @@ fn the_upstream_is_told_who_asks() {
         ("X-Forwarded-Host", "api.test"),
         ("X-Forwarded-Prefix", "/prod/api"),
         ("Host", "api.test"),
-        ("Authorization", &format!("Bearer {token}")),
+        ("Authorization", &world.bearer),
     ] {
         assert_eq!(head.only(name), value, "{name}");
     }
@@ -82,7 +66,7 @@ fn identity_headers_cannot_be_sent_by_a_client() {
         "X_AUTH_SCOPES",
         "X-Auth-Client_Id",
     ] {
-        let head = world.forward(&[(name, "root")]).head;
+        let head = forward(&world, &[(name, "root")]).head;
         assert!(head.headers.iter().all(|(_, value)| value != "root"), "{name} reached the upstream: {head:?}");
         assert_eq!(head.only("X-Auth-Subject"), "ada");
         // On routes that ask for no token they are removed all the same.
@@ -105,35 +89,22 @@ fn identity_headers_cannot_be_sent_by_a_client() {
 #[test]
 fn a_connection_header_cannot_remove_what_the_gateway_adds() {
     let world = world();
-    for named in [
-        "X-Auth-Subject",
-        "x-auth-issuer, X-Request-Id",
-        "X-Forwarded-For",
-        "Authorization",
-        "Host",
-        "Via",
-        "close, X-Auth-Scopes",
-    ] {
-        let bearer = format!("Bearer {}", world.issuer.user("ada"));
-        let response = world.gateway.connect().get(LIST, &[("Authorization", &bearer), ("Connection", named)]);
-        // Refusing such a request is as good as forwarding it whole.
-        if response.status == 200 {
-            let head = world.backend.last().head;
-            for name in [
-                "X-Auth-Subject",
-                "X-Auth-Issuer",
-                "X-Auth-Scopes",
-                "X-Request-Id",
-                "X-Forwarded-For",
-                "Authorization",
-                "Host",
-                "Via",
-            ] {
-                assert!(!head.only(name).is_empty(), "Connection: {named} removed {name}");
-            }
-        } else {
-            assert_eq!(response.status, 400, "Connection: {named}");
+    let kept =
+        ["X-Auth-Subject", "X-Auth-Issuer", "X-Auth-Scopes", "X-Request-Id", "X-Forwarded-For", "Authorization", "Host", "Via"];
+    for named in ["X-Auth-Subject", "x-auth-issuer, X-Request-Id", "Authorization", "Via", "close, X-Auth-Scopes", "traceparent"]
+    {
+        let head = forward(&world, &[("Connection", named)]).head;
+        for name in kept {
+            assert!(!head.only(name).is_empty(), "Connection: {named} removed {name}");
         }
+        assert!(!head.only("Traceparent").is_empty(), "Connection: {named}");
+    }
+    // What says where a request goes and whence it comes is no field of one connection: somebody is up to something.
+    for named in ["Host", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "a, b, c, d, e, f, g, h, i, j, k"] {
+        let sent = world.backend.requests().len();
+        let response = world.ask("GET", LIST, &[("Connection", named)], b"");
+        assert_eq!((response.status, &response.json()["code"]), (400, &"invalid_request".into()), "Connection: {named}");
+        assert_eq!(world.backend.requests().len(), sent, "Connection: {named}");
     }
 }
 
@@ -149,7 +120,7 @@ fn headers_that_override_the_target_are_dropped() {
         "X-Forwarded-Path",
         "x-original-url",
     ] {
-        let seen = world.forward(&[(name, "/admin")]);
+        let seen = forward(&world, &[(name, "/admin")]);
         assert!(seen.head.all(name).is_empty(), "{name}");
         assert_eq!((seen.head.method.as_str(), seen.head.target.as_str()), ("GET", "/api/v1/incidents"));
     }
@@ -168,7 +139,7 @@ fn hop_by_hop_fields_end_here() {
         ("Upgrade", "h2c"),
         ("X-End-To-End", "stays"),
     ];
-    let head = world.forward(&sent).head;
+    let head = forward(&world, &sent).head;
     for (name, _) in &sent[1..7] {
         assert!(head.all(name).is_empty(), "{name}: {head:?}");
     }
@@ -183,33 +154,84 @@ fn a_clients_forwarding_headers_are_replaced_unless_it_is_trusted() {
         ("X-Forwarded-Host", "evil.test"),
         ("X-Forwarded-Prefix", "/evil"),
     ];
-    let head = world().forward(&sent).head;
+    let head = forward(&world(), &sent).head;
     assert_eq!(head.only("X-Forwarded-For"), "127.0.0.1");
     assert_eq!(head.only("X-Forwarded-Proto"), "http");
     assert_eq!(head.only("X-Forwarded-Host"), "api.test");
     assert_eq!(head.only("X-Forwarded-Prefix"), "/prod/api");
-    let trusting = world_with("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]", Backend::start());
-    assert_eq!(trusting.forward(&sent[..1]).head.only("X-Forwarded-For"), "203.0.113.7, 127.0.0.1");
-    let mut client = trusting.gateway.connect();
-    let id = client.get(LIST, &[("X-Forwarded-For", "198.51.100.9, 203.0.113.7")]).only("X-Request-Id").to_owned();
-    assert_eq!(trusting.gateway.access_log(&id)["client_address"], "203.0.113.7", "the last that no trusted proxy wrote");
+}
+
+#[test]
+fn a_trusted_proxys_forwarding_headers_are_kept_and_continued() {
+    let world = world_with("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]", Backend::start());
+    let head = forward(
+        &world,
+        &[
+            ("X-Forwarded-For", "198.51.100.9, 203.0.113.7"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "public.test"),
+            ("X-Forwarded-Prefix", "/stackflow"),
+        ],
+    )
+    .head;
+    for (name, value) in [
+        ("X-Forwarded-For", "198.51.100.9, 203.0.113.7, 127.0.0.1"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "public.test"),
+        ("X-Forwarded-Prefix", "/stackflow/prod/api"),
+    ] {
+        assert_eq!(head.only(name), value, "{name}");
+    }
+    let entry = world.gateway.access_log(head.only("X-Request-Id"));
+    assert_eq!(
+        (&entry["client_address"], &entry["scheme"]),
+        (&"203.0.113.7".into(), &"https".into()),
+        "the last that no trusted proxy wrote"
+    );
+    // What it does not say is what the connection says.
+    let head = forward(&world, &[]).head;
+    for (name, value) in [
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "api.test"),
+        ("X-Forwarded-Prefix", "/prod/api"),
+    ] {
+        assert_eq!(head.only(name), value, "{name}");
+    }
+    // A chain is believed up to the last hop that is not trusted, and to what is no address at all.
+    for (chain, client) in [
+        ("203.0.113.7, 127.0.0.9", "203.0.113.7"),
+        ("203.0.113.7, unknown", "127.0.0.1"),
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("[2001:db8::7]:4711", "2001:db8::7"),
+    ] {
+        let head = forward(&world, &[("X-Forwarded-For", chain)]).head;
+        assert_eq!(world.gateway.access_log(head.only("X-Request-Id"))["client_address"], client, "{chain}");
+    }
 }
 
 #[test]
 fn host_and_token_can_be_kept_from_the_upstream() {
-    let backend = Backend::start();
-    let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer)
-        .upstream("preserve_host = false")
-        .with("[auth]\nforward_authorization = false\n[auth.identity_headers]\nsubject = \"X-User\"")
-        .start();
-    gateway
-        .connect()
-        .get("/prod/api/incidents", &[("Authorization", &format!("Bearer {}", issuer.user("ada"))), ("X-User", "root")]);
-    let head = backend.last().head;
+    let world = World::with(|setup| {
+        setup
+            .upstream("preserve_host = false")
+            .with("[auth]\nforward_authorization = false\n[auth.identity_headers]\nsubject = \"X-User\"")
+    });
+    let head = forward(&world, &[("X-User", "root")]).head;
     assert!(head.all("Authorization").is_empty());
-    assert!(head.only("Host").starts_with("127.0.0.1"), "{head:?}");
+    assert_eq!(head.only("Host"), world.backend.address().to_string());
     assert_eq!(head.only("X-User"), "ada");
+}
+
+#[test]
+fn a_body_that_is_not_json_goes_on_where_that_is_allowed() {
+    let world = world_with("[api]\nrequire_json = false", Backend::start());
+    for media_type in [Some("text/xml"), Some("application/octet-stream"), None] {
+        let headers: Vec<(&str, &str)> = media_type.iter().map(|media_type| ("Content-Type", *media_type)).collect();
+        assert_eq!(world.ask("POST", LIST, &headers, b"<a/>").status, 200, "{media_type:?}");
+        let seen = world.backend.last();
+        assert_eq!((seen.head.all("Content-Type"), seen.body.as_slice()), (media_type.into_iter().collect(), &b"<a/>"[..]));
+    }
 }
 
 #[test]
@@ -217,12 +239,7 @@ fn a_body_is_forwarded_unchanged_however_large() {
     let world = world();
     let large = format!("\"{}\"", "0123456789abcdef".repeat(64 * 1024 * 5));
     for body in ["{}", "{\"a\":1}", large.as_str()] {
-        world.gateway.connect().exchange(
-            "POST",
-            LIST,
-            &[("Authorization", &format!("Bearer {}", world.issuer.user("ada"))), ("Content-Type", "application/json")],
-            body.as_bytes(),
-        );
+        assert_eq!(world.post(LIST, body.as_bytes()).status, 200);
         let seen = world.backend.last();
         assert!(seen.complete && seen.body == body.as_bytes(), "{} bytes of {}", seen.body.len(), body.len());
     }
@@ -235,7 +252,7 @@ fn a_large_response_comes_back_unchanged() {
         "",
         Backend::answering(&format!("HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: {}\r\n\r\n{body}", body.len())),
     );
-    let response = world.gateway.connect().get_as(&world.issuer.user("ada"), LIST);
+    let response = world.get(LIST);
     assert!(response.text() == body, "{} bytes of {}", response.body.len(), body.len());
     assert_eq!(response.only("ETag"), "\"x\"");
 }
@@ -252,7 +269,7 @@ fn a_response_streams_chunk_by_chunk() {
     });
     let world = world_with("", backend);
     let mut client = world.gateway.connect();
-    client.send(&request("GET", LIST, &[("Authorization", &format!("Bearer {}", world.issuer.user("ada")))], b""));
+    client.send(&request("GET", LIST, &[world.auth()], b""));
     assert_eq!(client.read_head().status, 200);
     // The upstream goes on only once this has arrived: a gateway that collects the response never gets here.
     assert_eq!(client.read_chunk(), b"data: first\n\n");
@@ -269,7 +286,7 @@ fn a_request_body_streams_chunk_by_chunk() {
     });
     let world = world_with("", backend);
     let mut client = world.gateway.connect();
-    client.send(world.upload_head("Transfer-Encoding: chunked").as_bytes());
+    client.send(&upload_head(&world, "Transfer-Encoding: chunked"));
     client.send(b"6\r\n[\"one\"\r\n");
     world.backend.wait("the first chunk, before the second is sent", |seen| seen.body == b"[\"one\"");
     client.send(b"7\r\n,\"two\"]\r\n0\r\n\r\n");
@@ -285,11 +302,11 @@ fn a_body_over_the_bound_is_413_and_never_whole_at_the_upstream() {
     });
     let world = world_with("[bounds]\nbody = \"64KiB\"", backend);
     let mut declared = world.gateway.connect();
-    declared.send(world.upload_head("Content-Length: 65537").as_bytes());
+    declared.send(&upload_head(&world, "Content-Length: 65537"));
     assert_eq!(declared.read_response("POST").status, 413, "before the body is sent");
     assert!(world.backend.requests().is_empty(), "Content-Length told");
     let mut chunked = world.gateway.connect();
-    chunked.send(world.upload_head("Transfer-Encoding: chunked").as_bytes());
+    chunked.send(&upload_head(&world, "Transfer-Encoding: chunked"));
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
     for _ in 0..17 {
         chunked.try_send(chunk.as_bytes());
@@ -298,77 +315,6 @@ fn a_body_over_the_bound_is_413_and_never_whole_at_the_upstream() {
     let seen = world.backend.wait("the end of the aborted request", |seen| seen.aborted);
     assert!(!seen.complete && seen.body.len() <= 65536, "{} bytes", seen.body.len());
     let exactly = " ".repeat(65534) + "{}";
-    let bearer = format!("Bearer {}", world.issuer.user("ada"));
-    let fits = world.gateway.connect().exchange(
-        "POST",
-        LIST,
-        &[("Authorization", &bearer), ("Content-Type", "application/json")],
-        exactly.as_bytes(),
-    );
+    let fits = world.post(LIST, exactly.as_bytes());
     assert_eq!(fits.status, 200, "a body of the bound itself");
-}
-
-#[test]
-fn upstreams_that_fail_are_502_or_504() {
-    let (issuer, backend) = (Issuer::new("https://pool.test/one"), Backend::scripted(Call::hang));
-    let closing = Backend::scripted(Call::close);
-    let upstreams = format!(
-        "[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[upstreams.closing]\nservers = [\"http://{}\"]",
-        closing.address()
-    );
-    let gateway = Setup::new(backend.address(), &issuer)
-        .upstream("response_timeout = \"300ms\"")
-        .with(&format!("[api]\nupstream = \"api\"\n{upstreams}"))
-        .route("path = \"/dead\"\nupstream = \"dead\"")
-        .route("path = \"/closing\"\nupstream = \"closing\"")
-        .start();
-    for (path, status, code) in
-        [("dead", 502, "bad_upstream"), ("closing", 502, "bad_upstream"), ("incidents", 504, "upstream_timeout")]
-    {
-        let started = Instant::now();
-        let response = gateway.connect().get_as(&issuer.user("ada"), &format!("/prod/api/{path}"));
-        assert_eq!((response.status, &response.json()["code"]), (status, &json!(code)), "{path}");
-        assert!(started.elapsed() < Duration::from_secs(10), "{path}: {:?}", started.elapsed());
-    }
-    backend.wait("the gateway letting go", |seen| seen.aborted);
-}
-
-#[test]
-fn a_client_that_leaves_frees_the_upstream() {
-    let world = world_with("", Backend::scripted(Call::hang));
-    let mut client = world.gateway.connect();
-    client.send(&request("GET", LIST, &[("Authorization", &format!("Bearer {}", world.issuer.user("ada")))], b""));
-    world.backend.wait_count("/api/v1/incidents", 1);
-    drop(client);
-    world.backend.wait("the end of the request whose client left", |seen| seen.aborted);
-}
-
-#[test]
-fn a_post_is_never_sent_twice() {
-    let world = world_with(
-        "",
-        Backend::scripted(|call: &mut Call| {
-            call.read_body();
-            call.close();
-        }),
-    );
-    let bearer = format!("Bearer {}", world.issuer.user("ada"));
-    let response = world.gateway.connect().exchange(
-        "POST",
-        LIST,
-        &[("Authorization", &bearer), ("Content-Type", "application/json")],
-        b"{}",
-    );
-    assert_eq!((response.status, world.backend.requests().len()), (502, 1));
-}
-
-#[test]
-fn connections_to_the_upstream_are_used_again() {
-    let world = world();
-    let mut client = world.gateway.connect();
-    for _ in 0..10 {
-        assert_eq!(client.get_as(&world.issuer.user("ada"), LIST).status, 200);
-    }
-    let used = world.backend.requests().iter().map(|seen| seen.connection).max().expect("requests");
-    assert!(used < 3, "{} connections for 10 requests in a row", used + 1);
 }

@@ -2,9 +2,9 @@
 //! whoever made it, whatever its status.
 mod support;
 
-use std::thread;
+use std::{ops::Deref, thread};
 use support::{
-    Backend, Client, Gateway, Issuer, NOBODY, Response, Setup, assert_decorated, assert_shared_with, epoch_seconds, request,
+    Backend, Client, Issuer, JSON, NOBODY, Response, World, assert_decorated, assert_shared_with, epoch_seconds, request,
 };
 
 const ORIGIN: &str = "https://app.stackflow-tech.com";
@@ -13,17 +13,22 @@ const FOREIGN: &str = "https://evil.example";
 /// `printf %s secret | sha256sum`
 const SECRET_SHA256: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
-struct World {
-    gateway: Gateway,
-    backend: Backend,
-    token: String,
+/// A gateway in which every kind of answer can be had, and tokens for them.
+struct Everything {
+    world: World,
     unscoped: String,
     strange: String,
-    limited: String,
 }
 
-/// One gateway in which every kind of answer can be had.
-fn world() -> World {
+impl Deref for Everything {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+fn everything() -> Everything {
     let backend = Backend::scripted(|call| match call.head.target.as_str() {
         "/api/v1/hang" | "/api/v1/held" => call.hang(),
         "/api/v1/not-http" => {
@@ -39,8 +44,9 @@ fn world() -> World {
         }
         _ => answer_by_status(call),
     });
-    let (issuer, dead) = (Issuer::new("https://pool.test/one"), Issuer::new("https://pool.test/dead"));
-    let gateway = Setup::new(backend.address(), &issuer)
+    let dead = Issuer::new("https://pool.test/dead");
+    let world = World::behind(backend, |setup| {
+        setup
         .issuer(&format!(
             "issuer = \"{}\"\njwks_url = \"http://{NOBODY}/keys\"\nclient_ids = \"any\"\nfetch_timeout = \"1s\"\nrefresh = \"1s\"",
             dead.name
@@ -55,15 +61,9 @@ fn world() -> World {
         .route("path = \"/dead\"\nupstream = \"dead\"")
         .route("path = \"/hang\"\nresponse_timeout = \"300ms\"")
         .route("path = \"/held\"\nmethods = [\"POST\"]\nlimit = \"exempt\"")
-        .start();
-    World {
-        gateway,
-        token: issuer.user("ada"),
-        unscoped: issuer.user("eve"),
-        strange: dead.user("ada"),
-        limited: issuer.user("bulk"),
-        backend,
-    }
+    });
+    let (unscoped, strange) = (format!("Bearer {}", world.issuer.user("eve")), format!("Bearer {}", dead.user("ada")));
+    Everything { world, unscoped, strange }
 }
 
 fn answer_by_status(call: &mut support::Call) {
@@ -78,9 +78,9 @@ fn answer_by_status(call: &mut support::Call) {
 
 #[test]
 fn every_kind_of_response_is_decorated() {
-    let world = world();
-    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
-    let (ada, eve, strange) = (bearer(&world.token), bearer(&world.unscoped), bearer(&world.strange));
+    let world = everything();
+    let authorization = |value: &str| format!("Authorization: {value}\r\n");
+    let (ada, eve, strange) = (authorization(&world.bearer), authorization(&world.unscoped), authorization(&world.strange));
     let json = "Content-Type: application/json\r\n";
     let long = "a".repeat(9 * 1024);
     let long_target = format!("/prod/api/{long}");
@@ -102,7 +102,7 @@ fn every_kind_of_response_is_decorated() {
         ("two tokens", "GET", "/prod/api/incidents", format!("{ada}{eve}"), "", 400),
         ("no token", "GET", "/prod/api/incidents", String::new(), "", 401),
         ("no token, HEAD", "HEAD", "/prod/api/incidents", String::new(), "", 401),
-        ("bad token", "GET", "/prod/api/incidents", bearer("a.b.c"), "", 401),
+        ("bad token", "GET", "/prod/api/incidents", authorization("Bearer a.b.c"), "", 401),
         ("scope", "GET", "/prod/api/scoped", eve.clone(), "", 403),
         ("outside", "GET", "/elsewhere", ada.clone(), "", 404),
         ("lookalike", "GET", "/prod/api/incidents/", ada.clone(), "", 404),
@@ -159,8 +159,7 @@ fn foreign_preflight(world: &World) {
 
 /// 429, without spending anybody's time: four bulk requests are in flight, the fifth is one too many.
 fn refused_for_bulk(world: &World) {
-    let bearer = format!("Bearer {}", world.limited);
-    let headers = [("Authorization", bearer.as_str()), ("Origin", ORIGIN), ("Content-Type", "application/json")];
+    let headers = [world.auth(), ("Origin", ORIGIN), JSON];
     let held: Vec<Client> = (1..=4)
         .map(|count| {
             let mut client = world.gateway.connect();
@@ -169,7 +168,7 @@ fn refused_for_bulk(world: &World) {
             client
         })
         .collect();
-    let response = world.gateway.connect().exchange("POST", "/prod/api/held", &headers, b"{}");
+    let response = world.ask("POST", "/prod/api/held", &headers[1..], b"{}");
     drop(held);
     assert_eq!(response.status, 429, "{response:?}");
     assert_decorated("429", &response);
@@ -178,11 +177,8 @@ fn refused_for_bulk(world: &World) {
 
 #[test]
 fn the_upstreams_own_headers_give_way() {
-    let world = world();
-    let mut client = world.gateway.connect();
-    let bearer = format!("Bearer {}", world.token);
-    let response =
-        client.get("/prod/api/own-headers", &[("Authorization", &bearer), ("Origin", ORIGIN), ("X-Request-Id", "mine-1")]);
+    let world = everything();
+    let response = world.ask("GET", "/prod/api/own-headers", &[("Origin", ORIGIN), ("X-Request-Id", "mine-1")], b"");
     assert_eq!(response.status, 200);
     assert_decorated("own headers", &response);
     assert_shared_with("own headers", Some(ORIGIN), &response);
@@ -195,15 +191,14 @@ fn the_upstreams_own_headers_give_way() {
 
 #[test]
 fn a_request_id_is_kept_when_plain_and_replaced_when_not() {
-    let world = world();
+    let world = everything();
     let long = "x".repeat(128);
     let longer = "x".repeat(129);
     let kept = ["a", "6f1e.A_b-9", long.as_str()];
     let replaced = ["", "a b", "a/b", "a\"b", "é", longer.as_str()];
     let mut client = world.gateway.connect();
-    let bearer = format!("Bearer {}", world.token);
     for (id, keep) in kept.iter().map(|id| (*id, true)).chain(replaced.iter().map(|id| (*id, false))) {
-        let response = client.get("/prod/api/incidents", &[("Authorization", &bearer), ("X-Request-Id", id)]);
+        let response = world.ask_on(&mut client, "GET", "/prod/api/incidents", &[("X-Request-Id", id)], b"");
         assert_eq!(response.only("X-Request-Id") == id, keep, "{id:?}: {response:?}");
         assert_eq!(
             world.backend.last().head.only("X-Request-Id"),
@@ -217,11 +212,11 @@ fn a_request_id_is_kept_when_plain_and_replaced_when_not() {
 
 #[test]
 fn the_numbers_are_those_of_the_users_bucket() {
-    let world = world();
+    let world = everything();
     let started = epoch_seconds();
     let mut client = world.gateway.connect();
     for taken in 1..=20 {
-        let response = client.get_as(&world.token, "/prod/api/incidents");
+        let response = world.ask_on(&mut client, "GET", "/prod/api/incidents", &[], b"");
         // One token a second comes back meanwhile.
         let refilled = epoch_seconds() - started + 1;
         assert_eq!(response.number("X-RateLimit-Limit"), 1000);
@@ -237,30 +232,58 @@ fn the_numbers_are_those_of_the_users_bucket() {
 
 #[test]
 fn response_header_rules_hold_for_every_response() {
-    let backend = Backend::answering("HTTP/1.1 200 OK\r\nServer: upstream/1.0\r\nContent-Length: 2\r\n\r\n{}");
-    let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer)
-        .with("[response_headers]\nset = { \"Strict-Transport-Security\" = \"max-age=31536000\" }\nremove = [\"Server\"]")
-        .start();
-    let mut client = gateway.connect();
-    let forwarded = client.get_as(&issuer.user("ada"), "/prod/api/incidents");
+    let backend =
+        Backend::answering("HTTP/1.1 200 OK\r\nServer: upstream/1.0\r\nX-Powered-By: Express\r\nContent-Length: 2\r\n\r\n{}");
+    let world = World::behind(backend, |setup| {
+        setup
+            .with("[limits]\nper_user = { rate = 1, burst = 5 }")
+            .with("[response_headers]\nset = { \"Strict-Transport-Security\" = \"max-age=31536000\" }\nremove = [\"Server\", \"X-Powered-By\"]")
+    });
+    let mut client = world.gateway.connect();
+    let forwarded = world.get("/prod/api/incidents");
     let (refused, pinged) = (client.get("/prod/api/incidents", &[]), client.get("/ping", &[]));
-    for response in [forwarded, refused, pinged] {
-        assert_eq!(response.only("Strict-Transport-Security"), "max-age=31536000", "{response:?}");
-        assert!(response.all("Server").is_empty(), "{response:?}");
+    let limited = (0..50).map(|_| world.get("/prod/api/incidents")).find(|response| response.status == 429).expect("a refusal");
+    for (name, response) in [("forwarded", forwarded), ("refused", refused), ("pinged", pinged), ("limited", limited)] {
+        assert_eq!(response.only("Strict-Transport-Security"), "max-age=31536000", "{name}: {response:?}");
+        for removed in ["Server", "X-Powered-By"] {
+            assert!(response.all(removed).is_empty(), "{name}: {response:?}");
+        }
+        assert_decorated(name, &response);
+    }
+}
+
+#[test]
+fn several_origins_are_nobodys() {
+    let world = everything();
+    let twice = [("Origin", ORIGIN), ("Origin", ORIGIN)];
+    let foreign_too = [("Origin", ORIGIN), ("Origin", FOREIGN)];
+    let in_one = format!("{ORIGIN}, {FOREIGN}");
+    for (name, origins) in
+        [("twice", &twice[..]), ("a foreign one too", &foreign_too), ("in one", &[("Origin", in_one.as_str())])]
+    {
+        let response = world.ask("GET", "/prod/api/incidents", origins, b"");
+        assert_eq!(response.status, 200, "{name}: {response:?}");
+        assert_decorated(name, &response);
+        assert_shared_with(name, None, &response);
+        let preflight = [origins, &[("Access-Control-Request-Method", "GET")]].concat();
+        let response = world.gateway.connect().exchange("OPTIONS", "/prod/api/incidents", &preflight, b"");
+        assert_eq!((response.status, &response.json()["code"]), (403, &"origin_not_allowed".into()), "{name}: {response:?}");
+        assert_shared_with(name, None, &response);
     }
 }
 
 #[test]
 fn many_connections_at_once_are_decorated_too() {
-    let world = world();
+    let world = everything();
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut client = world.gateway.connect();
                 for _ in 0..25 {
-                    let responses: [Response; 2] =
-                        [client.get_as(&world.token, "/prod/api/incidents"), client.get("/prod/api/incidents", &[])];
+                    let responses: [Response; 2] = [
+                        world.ask_on(&mut client, "GET", "/prod/api/incidents", &[], b""),
+                        client.get("/prod/api/incidents", &[]),
+                    ];
                     assert_eq!(responses.each_ref().map(|response| response.status), [200, 401]);
                     for response in &responses {
                         assert_decorated("in parallel", response);

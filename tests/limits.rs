@@ -8,25 +8,17 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{Backend, Call, Client, Gate, Gateway, Issuer, Response, Setup};
+use support::{Backend, Call, Client, Gate, JSON, Response, World};
 
 const LIST: &str = "/prod/api/incidents";
 const BULK: &str = "/prod/api/incidents/bulk";
-
-struct World {
-    gateway: Gateway,
-    backend: Backend,
-    issuer: Issuer,
-}
 
 fn world(limits: &str) -> World {
     world_with(limits, Backend::start())
 }
 
 fn world_with(limits: &str, backend: Backend) -> World {
-    let issuer = Issuer::new("https://pool.test/one");
-    let gateway = Setup::new(backend.address(), &issuer).with(&format!("[limits]\n{limits}")).start();
-    World { gateway, backend, issuer }
+    World::behind(backend, |setup| setup.with(&format!("[limits]\n{limits}")))
 }
 
 /// Asks until a refusal; how many were admitted before it, and how long that took.
@@ -47,12 +39,7 @@ fn policy(response: &Response) -> String {
 }
 
 fn import(client: &mut Client, token: &str) -> Response {
-    client.exchange(
-        "POST",
-        BULK,
-        &[("Authorization", &format!("Bearer {token}")), ("Content-Type", "application/json")],
-        b"{\"records\":[]}",
-    )
+    client.exchange("POST", BULK, &[("Authorization", &format!("Bearer {token}")), JSON], b"{\"records\":[]}")
 }
 
 /// At least the burst, at most what came back meanwhile on top of it.

@@ -1,35 +1,27 @@
-//! What operators see: metrics, probes and the access log; and what nobody may see in them.
+//! What operators see: metrics, probes; and what nobody may add to them.
 mod support;
 
-use serde_json::{Value, json};
-use std::{collections::BTreeSet, process::Command};
-use support::{Backend, Gateway, Issuer, NOBODY, Setup, run_tool};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+use support::{Certificate, Client, Issuer, JwksServer, KeyServing, NOBODY, Setup, World, run_tool};
 
 const LIST: &str = "/prod/api/incidents";
 
-struct World {
-    gateway: Gateway,
-    _backend: Backend,
-    issuer: Issuer,
-}
-
 fn world() -> World {
-    world_with("")
+    World::with(with_dead_upstream)
 }
 
-fn world_with(tables: &str) -> World {
-    let (backend, issuer) = (Backend::start(), Issuer::new("https://pool.test/one"));
-    let gateway = Setup::new(backend.address(), &issuer)
-        .with(&format!("[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[api]\nupstream = \"api\"\n{tables}"))
+fn with_dead_upstream(setup: Setup) -> Setup {
+    setup
+        .with(&format!("[upstreams.dead]\nservers = [\"http://{NOBODY}\"]\n[api]\nupstream = \"api\""))
         .route("path = \"/dead\"\nupstream = \"dead\"")
-        .start();
-    World { gateway, _backend: backend, issuer }
 }
 
 /// A bit of everything.
 fn exercise(world: &World) {
-    let bearer = format!("Bearer {}", world.issuer.user("ada"));
-    let auth = ("Authorization", bearer.as_str());
+    let auth = world.auth();
     let preflight = [("Origin", "https://app.stackflow-tech.com"), ("Access-Control-Request-Method", "GET")];
     for (method, target, headers) in [
         ("GET", LIST, vec![auth]),
@@ -55,35 +47,118 @@ fn promtool_finds_nothing_to_say_about_a_scrape() {
     assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), String::from_utf8_lossy(&output.stderr).as_ref()), ("", ""));
 }
 
+/// Families of the contract: kind, name, labels.
+const FAMILIES: [(&str, &str, &[&str]); 28] = [
+    ("counter", "requests_total", &["code", "method", "outcome", "route"]),
+    ("histogram", "request_duration_seconds", &["route"]),
+    ("histogram", "upstream_duration_seconds", &["upstream"]),
+    ("histogram", "overhead_duration_seconds", &[]),
+    ("gauge", "requests_in_flight", &[]),
+    ("counter", "request_bytes_total", &[]),
+    ("counter", "response_bytes_total", &[]),
+    ("gauge", "connections", &[]),
+    ("counter", "auth_total", &["issuer", "result"]),
+    ("counter", "jwks_refresh_total", &["issuer", "result"]),
+    ("gauge", "jwks_last_success_timestamp_seconds", &["issuer"]),
+    ("gauge", "jwks_keys", &["issuer"]),
+    ("counter", "limit_decisions_total", &["decision", "policy"]),
+    ("gauge", "limit_tokens", &["policy"]),
+    ("gauge", "limit_users", &[]),
+    ("counter", "limit_evictions_total", &[]),
+    ("gauge", "upstream_healthy", &["server", "upstream"]),
+    ("counter", "upstream_failures_total", &["kind", "upstream"]),
+    ("counter", "upstream_retries_total", &["upstream"]),
+    ("counter", "access_log_dropped_total", &[]),
+    ("counter", "config_reload_total", &["result"]),
+    ("gauge", "config_last_reload_success", &[]),
+    ("gauge", "config_last_reload_timestamp_seconds", &[]),
+    ("gauge", "tls_certificate_not_after_timestamp_seconds", &["listener"]),
+    ("gauge", "build_info", &["version"]),
+    ("gauge", "process_resident_memory_bytes", &[]),
+    ("counter", "process_cpu_seconds_total", &[]),
+    ("gauge", "process_open_fds", &[]),
+];
+
+/// A gateway with a TLS listener and an issuer by URL, so that every family has something to show.
+fn complete_world() -> (World, JwksServer) {
+    let certificate = Certificate::self_signed("api.test");
+    let keys = JwksServer::start(KeyServing::Good(Issuer::new("https://pool.test/url").jwks_json()));
+    let by_url = format!("issuer = \"https://pool.test/url\"\njwks_url = \"{}\"\nclient_ids = \"any\"", keys.url());
+    let tls = "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[[listeners]]\naddress = \"127.0.0.1:0\"\n\
+               tls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n";
+    let world = World::with(|setup| {
+        with_dead_upstream(setup)
+            .issuer(&by_url)
+            .listeners(tls)
+            .file("api.pem", &certificate.pem)
+            .file("api-key.pem", &certificate.key_pem)
+    });
+    (world, keys)
+}
+
+/// The label names of a series: `name{a="b",…}`; values may hold anything but quotes.
+fn labels(series: &str) -> BTreeSet<&str> {
+    let inside = series.split_once('{').map_or("", |(_, inside)| inside.trim_end_matches('}'));
+    inside.split("\",").filter_map(|pair| Some(pair.split_once("=\"")?.0)).collect()
+}
+
 #[test]
-fn every_family_of_the_contract_is_there() {
-    let world = world();
+fn every_family_of_the_contract_is_there_with_its_labels() {
+    let (world, _keys) = complete_world();
     exercise(&world);
+    world.gateway.wait_metric("stackflow_gateway_jwks_refresh_total{issuer=\"https://pool.test/url\",result=\"updated\"}", 1.0);
+    world.gateway.wait_metric("stackflow_gateway_requests_total{outcome=\"preflight\"}", 1.0);
     let scrape = world.gateway.metrics();
-    for family in [
-        "requests_total",
-        "request_duration_seconds",
-        "upstream_duration_seconds",
-        "overhead_duration_seconds",
-        "requests_in_flight",
-        "request_bytes_total",
-        "response_bytes_total",
-        "connections",
-        "auth_total",
-        "jwks_keys",
-        "limit_decisions_total",
-        "limit_tokens",
-        "limit_users",
-        "limit_evictions_total",
-        "upstream_failures_total",
-        "upstream_retries_total",
-        "access_log_dropped_total",
-        "build_info",
-    ] {
-        assert!(scrape.contains(&format!("# TYPE stackflow_gateway_{family} ")), "{family} in:\n{scrape}");
+    for (kind, family, expected) in FAMILIES {
+        let process = family.starts_with("process_");
+        let name = if process { family.to_owned() } else { format!("stackflow_gateway_{family}") };
+        assert!(scrape.contains(&format!("# TYPE {name} {kind}\n")), "{kind} {name} in:\n{scrape}");
+        assert!(scrape.contains(&format!("# HELP {name} ")), "{name} says what it is");
+        let parts = if kind == "histogram" { vec!["_bucket", "_sum", "_count"] } else { vec![""] };
+        for part in parts {
+            let full = format!("{name}{part}");
+            let series: Vec<&str> = scrape
+                .lines()
+                .filter(|line| line.strip_prefix(&full).is_some_and(|rest| rest.starts_with(['{', ' '])))
+                .filter_map(|line| Some(line.rsplit_once(' ')?.0))
+                .collect();
+            assert!(!series.is_empty(), "{full} has a series in:\n{scrape}");
+            let expected: BTreeSet<&str> = expected.iter().copied().chain((part == "_bucket").then_some("le")).collect();
+            for series in series {
+                assert_eq!(labels(series), expected, "{series}");
+            }
+        }
     }
-    for process in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"] {
-        assert!(scrape.contains(process), "{process}");
+    let known: BTreeSet<String> = FAMILIES.iter().map(|(_, family, _)| format!("stackflow_gateway_{family}")).collect();
+    let others = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let unknown: Vec<&str> = others.filter(|name| !name.starts_with("process_") && !known.contains(*name)).collect();
+    assert!(unknown.is_empty(), "the contract and the documentation have no {unknown:?}");
+}
+
+#[test]
+fn histograms_span_what_the_contract_says() {
+    let (world, _keys) = complete_world();
+    exercise(&world);
+    world.gateway.wait_metric("stackflow_gateway_requests_total{outcome=\"preflight\"}", 1.0);
+    let scrape = world.gateway.metrics();
+    for (family, least, most) in [
+        ("request_duration_seconds", 0.0005, 60.0),
+        ("upstream_duration_seconds", 0.0005, 60.0),
+        ("overhead_duration_seconds", 0.000_01, 0.01),
+    ] {
+        let prefix = format!("stackflow_gateway_{family}_bucket");
+        let mut bounds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for line in scrape.lines().filter(|line| line.starts_with(&prefix)) {
+            let (series, _) = line.rsplit_once(' ').expect("a value");
+            let (others, bound) = series.split_once("le=\"").expect("a bound");
+            bounds.entry(others).or_default().push(bound.trim_end_matches("\"}").parse().expect("a number or +Inf"));
+        }
+        assert!(!bounds.is_empty(), "{family}");
+        for (series, bounds) in bounds {
+            assert!(bounds.is_sorted() && bounds.len() >= 10, "{series}: {bounds:?}");
+            let ends = (bounds[0], bounds[bounds.len() - 2], bounds[bounds.len() - 1]);
+            assert_eq!(ends, (least, most, f64::INFINITY), "{series}: {bounds:?}");
+        }
     }
 }
 
@@ -168,122 +243,11 @@ fn probes_answer_and_the_public_listener_shows_none_of_it() {
 fn the_admin_listener_answers_to_its_own_address_only() {
     let world = world();
     let ask = |host: &str| {
-        let mut client = support::Client::connect(world.gateway.admin);
+        let mut client = Client::connect(world.gateway.admin);
         client.send(format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         client.read_response("GET").status
     };
     assert_eq!(ask(&world.gateway.admin.to_string()), 200);
     assert_eq!(ask("127.0.0.1"), 200);
     assert_ne!(ask("rebound.attacker.test"), 200, "DNS rebinding");
-}
-
-#[test]
-fn the_access_log_has_one_object_a_request() {
-    let world = world();
-    let bearer = format!("Bearer {}", world.issuer.user("ada"));
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("User-Agent", "tests/1"),
-        ("Origin", "https://app.stackflow-tech.com"),
-        ("X-Request-Id", "log-1"),
-    ];
-    world.gateway.connect().get("/prod/api/v1/incidents/INC1?q=hidden", &headers);
-    let entry = world.gateway.access_log("log-1");
-    for (field, value) in [
-        ("client_address", json!("127.0.0.1")),
-        ("method", json!("GET")),
-        ("scheme", json!("http")),
-        ("host", json!("api.test")),
-        ("path", json!("/prod/api/v1/incidents/INC1")),
-        ("route", json!("/incidents/{id}")),
-        ("status", json!(200)),
-        ("outcome", json!("forwarded")),
-        ("subject", json!("ada")),
-        ("client_id", json!("test-client")),
-        ("issuer", json!("https://pool.test/one")),
-        ("upstream", json!("api")),
-        ("upstream_status", json!(200)),
-        ("user_agent", json!("tests/1")),
-        ("origin", json!("https://app.stackflow-tech.com")),
-    ] {
-        assert_eq!(entry[field], value, "{field} in {entry}");
-    }
-    for field in ["response_bytes", "duration_ms", "upstream_ms"] {
-        assert!(entry[field].is_number(), "{field} in {entry}");
-    }
-    assert!(entry["protocol"].as_str().is_some_and(|protocol| protocol.contains("1.1")), "{entry}");
-    assert!(entry["time"].as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')), "{entry}");
-    assert_eq!(entry["trace_id"].as_str().map(str::len), Some(32), "{entry}");
-    let once = world.gateway.stdout.all().iter().filter(|line| line.contains("log-1")).count();
-    assert_eq!(once, 1);
-}
-
-#[test]
-fn the_access_log_says_why_a_request_was_not_forwarded() {
-    let world = world_with("[limits]\nper_user = { rate = 1, burst = 1 }");
-    let bearer = format!("Bearer {}", world.issuer.user("ada"));
-    let ask = |id: &str, target: &str, authorization: &str| {
-        world.gateway.connect().get(target, &[("Authorization", authorization), ("X-Request-Id", id)]);
-        world.gateway.access_log(id)
-    };
-    let dead = ask("dead", "/prod/api/dead", &bearer);
-    assert_eq!(
-        (&dead["outcome"], &dead["status"], &dead["upstream_status"]),
-        (&json!("upstream_failed"), &json!(502), &Value::Null),
-        "{dead}"
-    );
-    let limited = (0..20)
-        .map(|turn| ask(&format!("limited-{turn}"), LIST, &bearer))
-        .find(|entry| entry["status"] == 429)
-        .expect("a refusal");
-    assert_eq!(
-        (&limited["outcome"], &limited["policy"], &limited["subject"]),
-        (&json!("limited"), &json!("user"), &json!("ada")),
-        "{limited}"
-    );
-    let refused = ask("refused", LIST, "Bearer a.b.c");
-    assert_eq!((&refused["outcome"], &refused["reason"]), (&json!("unauthorized"), &json!("malformed")), "{refused}");
-    assert_eq!(refused["subject"], Value::Null, "nothing was proven: {refused}");
-}
-
-#[test]
-fn no_log_line_holds_a_token_a_cookie_or_a_query_value() {
-    let world = world_with("[log]\nlevel = \"debug\"");
-    let token = world.issuer.user("ada");
-    let signature = token.rsplit('.').next().expect("a signature");
-    let bearer = format!("Bearer {token}");
-    let all = [("Authorization", bearer.as_str()), ("Cookie", "session=cookie-secret"), ("X-Request-Id", "quiet")];
-    for target in [
-        "/prod/api/incidents?cursor=query-secret",
-        "/prod/api/dead?cursor=query-secret",
-        "/elsewhere?cursor=query-secret",
-        "/prod/api/a/../b?cursor=query-secret",
-    ] {
-        world.gateway.connect().get(target, &all);
-    }
-    world.gateway.connect().get(LIST, &[("Authorization", &format!("Bearer {token}x"))]);
-    world.gateway.connect().get(LIST, &[("Authorization", "Basic YmFzaWM6c2VjcmV0")]);
-    world.gateway.connect().send(format!("GET / HTTP/1.1\r\nBad Header: {token}\r\n\r\n").as_bytes());
-    world.gateway.connect().get("/ping", &[("X-Request-Id", "the-last")]);
-    world.gateway.access_log("the-last");
-    let written = world.gateway.written();
-    for secret in [signature, "cookie-secret", "query-secret", "YmFzaWM6c2VjcmV0"] {
-        let line = written.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret}");
-    }
-    assert!(!world.gateway.metrics().contains("secret"));
-}
-
-#[test]
-fn subjects_can_be_kept_out_of_the_log() {
-    for (subject, check) in [
-        ("off", Value::is_null as fn(&Value) -> bool),
-        ("hash", |value| value.as_str().is_some_and(|text| text != "ada" && text.len() >= 8)),
-    ] {
-        let world = world_with(&format!("[log]\nsubject = \"{subject}\""));
-        let bearer = format!("Bearer {}", world.issuer.user("ada"));
-        world.gateway.connect().get(LIST, &[("Authorization", &bearer), ("X-Request-Id", "whose")]);
-        let entry = world.gateway.access_log("whose");
-        assert!(check(&entry["subject"]), "{subject}: {entry}");
-    }
 }

@@ -1,101 +1,83 @@
-//! TLS and HTTP/2 as curl speaks them.
+//! TLS: versions, certificates chosen by name, and what is said when they cannot be used.
 mod support;
 
-use rcgen::{CertificateParams, KeyPair};
 use std::process::Command;
-use support::{Backend, Gateway, Issuer, Setup, run_tool};
+use support::{Certificate, Gateway, Response, Setup, World, assert_decorated, curl, run_tool};
 
-/// What curl shows of one response: version, status and body.
-fn curl(gateway: &Gateway, listener: usize, arguments: &[&str], token: &str) -> (String, String) {
-    let port = gateway.listeners[listener].port();
-    let url = |scheme: &str| format!("{scheme}://api.test:{port}/prod/api/incidents");
-    let scheme = if arguments.contains(&"--cacert") || arguments.contains(&"-k") { "https" } else { "http" };
-    let output = run_tool(
-        Command::new("curl")
-            .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_version} %{http_code}"])
-            .args(["--resolve", &format!("*:{port}:127.0.0.1"), "--header", &format!("Authorization: Bearer {token}")])
-            .args(arguments)
-            .arg(url(scheme)),
-        "",
-    );
-    let text = String::from_utf8(output.stdout).expect("text");
-    let (body, version) = text.rsplit_once('\n').expect("the line that curl was told to write");
-    (version.to_owned(), body.to_owned())
-}
+const LIST: &str = "/prod/api/incidents";
 
-/// A self-signed certificate for this name, and its key, as PEM.
-fn certificate(name: &str) -> (String, String) {
-    let key = KeyPair::generate().expect("set-up");
-    let certificate = CertificateParams::new([name.to_owned()]).expect("set-up").self_signed(&key).expect("set-up");
-    (certificate.pem(), key.serialize_pem())
-}
-
-struct World {
-    gateway: Gateway,
-    backend: Backend,
-    token: String,
-    ca: String,
-}
-
-/// A plain listener, and one with TLS for two names.
+/// A plain listener, and one with TLS for three names, one of them a wildcard.
 fn world() -> World {
-    let (backend, issuer) = (Backend::start(), Issuer::new("https://pool.test/one"));
-    let (certificate, key) = certificate("api.test");
-    let (other_certificate, other_key) = self::certificate("other.test");
     let tables = "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[[listeners]]\naddress = \"127.0.0.1:0\"\n\
-                  tls = [{ certificate = \"other.pem\", private_key = \"other-key.pem\" }, { certificate = \"api.pem\", private_key = \"api-key.pem\" }]\n";
-    let gateway = Setup::new(backend.address(), &issuer)
-        .listeners(tables)
-        .file("api.pem", &certificate)
-        .file("api-key.pem", &key)
-        .file("other.pem", &other_certificate)
-        .file("other-key.pem", &other_key)
-        .start();
-    let ca = gateway.path("api.pem").display().to_string();
-    World { gateway, backend, token: issuer.user("ada"), ca }
+                  tls = [{ certificate = \"other.pem\", private_key = \"other-key.pem\" }, { certificate = \"api.pem\", private_key = \"api-key.pem\" }, \
+                  { certificate = \"any.pem\", private_key = \"any-key.pem\" }]\n";
+    World::with(|setup| {
+        [("other", "other.test"), ("api", "api.test"), ("any", "*.any.test")].into_iter().fold(setup.listeners(tables), add)
+    })
+}
+
+/// A self-signed certificate for this name, as `FILE.pem` and `FILE-key.pem`.
+fn add(setup: Setup, (file, name): (&str, &str)) -> Setup {
+    let Certificate { pem, key_pem } = Certificate::self_signed(name);
+    setup.file(&format!("{file}.pem"), &pem).file(&format!("{file}-key.pem"), &key_pem)
+}
+
+/// What `ada` gets from this listener with these arguments.
+fn ask(world: &World, listener: usize, arguments: &[&str]) -> Response {
+    let port = world.gateway.listeners[listener].port();
+    let scheme = if listener == 1 { "https" } else { "http" };
+    let ca = world.gateway.path("api.pem").display().to_string();
+    let (resolve, url) = (format!("*:{port}:127.0.0.1"), format!("{scheme}://api.test:{port}{LIST}"));
+    let auth = format!("Authorization: {}", world.bearer);
+    // A header that the arguments take away is not given first.
+    let auth = if arguments.contains(&"Authorization:") { "X-Nobody: 1" } else { &auth };
+    let version = ["--write-out", "\n%{http_version}", "--cacert", &ca, "--resolve", &resolve, "--header", auth];
+    curl(&[&version, arguments, &[url.as_str()]].concat())
+}
+
+/// The body, and the version of HTTP that curl was told to write after it.
+fn body_and_version(response: &Response) -> (String, String) {
+    let text = response.text();
+    let (body, version) = text.rsplit_once('\n').expect("the line that curl was told to write");
+    (body.to_owned(), version.to_owned())
 }
 
 #[test]
 fn both_versions_are_spoken_over_tls_and_plain_text() {
     let world = world();
-    let ca = world.ca.as_str();
     for (listener, arguments, version, proto) in [
-        (1, vec!["--cacert", ca, "--http2"], "2 200", "https"),
-        (1, vec!["--cacert", ca, "--http1.1"], "1.1 200", "https"),
-        (1, vec!["--cacert", ca, "--tlsv1.2", "--tls-max", "1.2"], "2 200", "https"),
-        (0, vec!["--http1.1"], "1.1 200", "http"),
-        (0, vec!["--http2-prior-knowledge"], "2 200", "http"),
+        (1, vec!["--http2"], "2", "https"),
+        (1, vec!["--http1.1"], "1.1", "https"),
+        (1, vec!["--tlsv1.2", "--tls-max", "1.2"], "2", "https"),
+        (0, vec!["--http1.1"], "1.1", "http"),
+        (0, vec!["--http2-prior-knowledge"], "2", "http"),
     ] {
-        let (seen, body) = curl(&world.gateway, listener, &arguments, &world.token);
-        assert_eq!((seen.as_str(), body.as_str()), (version, "{\"ok\":true}"), "{arguments:?}");
+        let response = ask(&world, listener, &arguments);
+        let expected = ("{\"ok\":true}".to_owned(), version.to_owned());
+        assert_eq!((response.status, body_and_version(&response)), (200, expected), "{arguments:?}");
         let head = world.backend.last().head;
         assert_eq!(head.only("X-Forwarded-Proto"), proto, "{arguments:?}");
-        assert_eq!(
-            head.only("Host"),
-            format!("api.test:{}", world.gateway.listeners[listener].port()),
-            "HTTP/2 too names the host"
-        );
+        let host = format!("api.test:{}", world.gateway.listeners[listener].port());
+        assert_eq!(head.only("Host"), host, "HTTP/2 too names the host");
         assert_eq!(head.only("X-Auth-Subject"), "ada");
+        assert!(head.only("Via").starts_with(version), "{head:?}");
     }
 }
 
 #[test]
 fn every_http2_answer_is_decorated() {
     let world = world();
-    let ca = world.ca.as_str();
     for (arguments, status) in [
-        (vec![], "2 200"),
-        (vec!["--request", "DELETE"], "2 405"),
-        (vec!["--header", "Authorization:"], "2 401"),
-        (vec!["--head"], "2 200"),
+        (vec![], 200),
+        (vec!["--request", "DELETE"], 405),
+        (vec!["--header", "Authorization:"], 401),
+        (vec!["--head"], 200),
+        (vec!["--request-target", "/elsewhere"], 404),
     ] {
-        let all = [vec!["--cacert", ca, "--http2", "--dump-header", "-"], arguments.clone()].concat();
-        let (seen, shown) = curl(&world.gateway, 1, &all, if arguments.contains(&"Authorization:") { "" } else { &world.token });
-        assert_eq!(seen, status, "{arguments:?}: {shown}");
-        for header in ["x-ratelimit-limit: ", "x-ratelimit-remaining: ", "x-ratelimit-reset: ", "x-request-id: ", "vary: "] {
-            let count = shown.to_ascii_lowercase().lines().filter(|line| line.starts_with(header)).count();
-            assert!(count >= 1, "{header} in {shown}");
-        }
+        let response = ask(&world, 1, &[&["--http2"], &arguments[..]].concat());
+        assert_eq!(response.status, status, "{arguments:?}: {response:?}");
+        // Each header exactly once, and `Origin` exactly once in `Vary`.
+        assert_decorated(&format!("{arguments:?}"), &response);
     }
 }
 
@@ -103,17 +85,25 @@ fn every_http2_answer_is_decorated() {
 fn the_certificate_is_chosen_by_name() {
     let world = world();
     let address = world.gateway.listeners[1].to_string();
-    for (name, subject) in [("api.test", "api.test"), ("other.test", "other.test"), ("nobody.test", "other.test")] {
-        let output =
-            run_tool(Command::new("openssl").args(["s_client", "-connect", &address, "-servername", name, "-showcerts"]), "");
-        let names = run_tool(
-            Command::new("openssl").args(["x509", "-noout", "-ext", "subjectAltName"]),
-            &String::from_utf8_lossy(&output.stdout),
-        );
-        assert!(
-            String::from_utf8_lossy(&names.stdout).contains(&format!("DNS:{subject}")),
-            "{name}: the first where no name matches"
-        );
+    for (name, subject) in [
+        ("api.test", "api.test"),
+        ("API.test", "api.test"),
+        ("other.test", "other.test"),
+        ("one.any.test", "*.any.test"),
+        ("one.two.any.test", "other.test"),
+        ("any.test", "other.test"),
+        ("nobody.test", "other.test"),
+        ("", "other.test"),
+    ] {
+        let server_name = if name.is_empty() { vec!["-noservername"] } else { vec!["-servername", name] };
+        let mut openssl = Command::new("openssl");
+        let output = run_tool(openssl.args(["s_client", "-connect", &address, "-showcerts"]).args(server_name), "");
+        let mut openssl = Command::new("openssl");
+        let names = openssl.args(["x509", "-noout", "-ext", "subjectAltName"]);
+        let names = run_tool(names, &String::from_utf8_lossy(&output.stdout));
+        let names = String::from_utf8_lossy(&names.stdout).into_owned();
+        let shown: Vec<&str> = names.split([' ', ',', '\n']).filter_map(|word| word.strip_prefix("DNS:")).collect();
+        assert_eq!(shown, [subject], "{name}: the first where no name matches");
     }
 }
 
@@ -130,34 +120,36 @@ fn old_protocol_versions_are_refused() {
 
 #[test]
 fn http2_can_be_switched_off() {
-    let (backend, issuer) = (Backend::start(), Issuer::new("https://pool.test/one"));
-    let (certificate, key) = certificate("api.test");
-    let gateway = Setup::new(backend.address(), &issuer)
-        .listeners("[[listeners]]\naddress = \"127.0.0.1:0\"\nhttp2 = false\ntls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n")
-        .file("api.pem", &certificate)
-        .file("api-key.pem", &key)
-        .start();
-    let (seen, _) = curl(&gateway, 0, &["-k", "--http2"], &issuer.user("ada"));
-    assert_eq!(seen, "1.1 200");
+    let tables = "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[[listeners]]\naddress = \"127.0.0.1:0\"\nhttp2 = false\n\
+                  tls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n";
+    let world = World::with(|setup| add(setup.listeners(tables), ("api", "api.test")));
+    let response = ask(&world, 1, &["--http2"]);
+    assert_eq!((response.status, body_and_version(&response).1.as_str()), (200, "1.1"));
 }
 
 #[test]
 fn a_certificate_that_cannot_be_read_is_a_configuration_error() {
-    let (certificate, _) = certificate("api.test");
-    let (_, other_key) = self::certificate("other.test");
-    for (name, files) in [
-        ("missing", vec![]),
-        ("not PEM", vec![("api.pem", "hello".to_owned()), ("api-key.pem", "hello".to_owned())]),
-        ("the key of another", vec![("api.pem", certificate), ("api-key.pem", other_key)]),
+    let (api, other) = (Certificate::self_signed("api.test"), Certificate::self_signed("other.test"));
+    for (name, files, key) in [
+        ("missing", vec![], "tls.certificate"),
+        ("not PEM", vec![("api.pem", "hello"), ("api-key.pem", "hello")], "tls.certificate"),
+        ("no key in it", vec![("api.pem", api.pem.as_str()), ("api-key.pem", "hello")], "tls.private_key"),
+        ("the key of another", vec![("api.pem", &api.pem), ("api-key.pem", &other.key_pem)], "tls.private_key"),
+        ("a key for a certificate", vec![("api.pem", &api.key_pem), ("api-key.pem", &api.key_pem)], "tls.certificate"),
     ] {
-        let files: Vec<(String, String)> = files.into_iter().map(|(file, content)| (file.to_owned(), content)).collect();
+        let files: Vec<(String, String)> = files.into_iter().map(|(file, text)| (file.to_owned(), text.to_owned())).collect();
         let config = Setup::bare("127.0.0.1:1")
             .issuer("issuer = \"https://pool.test/one\"\njwks_url = \"http://127.0.0.1:1/\"\nclient_ids = \"any\"")
             .listeners(
                 "[[listeners]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"api.pem\", private_key = \"api-key.pem\" }\n",
             )
             .toml();
-        let output = Gateway::output(&["run", "--config", "gateway.toml"], &config, &files);
-        assert_eq!(output.status.code(), Some(2), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        for command in ["check", "run"] {
+            let output = Gateway::output(&[command, "--config", "gateway.toml"], &config, &files);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(2), "{command}, {name}: {said}");
+            assert!(said.contains(&format!("listeners.{key}")), "{command}, {name}: listeners.{key} in {said}");
+            assert!(!said.contains("PRIVATE KEY"), "{command}, {name}: {said}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 /// Where nobody listens: a reserved port, so that no other test can be given it.
 pub const NOBODY: &str = "127.0.0.1:1";
 
-/// A request head as it came.
+/// A request head as it came. Where no request should have begun, `method` is what came instead and `target` is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     pub method: String,
@@ -140,8 +140,9 @@ fn serve(stream: TcpStream, connection: usize, record: &Record, script: &dyn Fn(
 
 fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Head> {
     let line = read_line(stream)?;
-    let mut words = line.split(' ');
-    let mut head = Head { method: words.next()?.to_owned(), target: words.next()?.to_owned(), headers: Vec::new() };
+    let (method, rest) = line.split_once(' ').unwrap_or((&line, ""));
+    let target = rest.strip_suffix(" HTTP/1.1").unwrap_or_default();
+    let mut head = Head { method: method.to_owned(), target: target.to_owned(), headers: Vec::new() };
     loop {
         let line = read_line(stream)?;
         if line.is_empty() {

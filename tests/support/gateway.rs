@@ -17,8 +17,9 @@ pub struct Gateway {
     process: Tool,
     /// From the start of the process to the last `listening on`.
     pub started_in: Duration,
-    /// As it says itself, in the order of the configuration.
+    /// As it says itself, in the order of the configuration; unix sockets, which the configuration names, are left out.
     pub listeners: Vec<SocketAddr>,
+    /// Port 0 when it is a unix socket.
     pub admin: SocketAddr,
     /// Access log and other entries.
     pub stdout: Lines,
@@ -39,20 +40,46 @@ impl Gateway {
 
     /// Runs this configuration with these files beside it, and waits until it listens.
     pub fn start_with(config: &str, files: &[(String, String)]) -> Self {
-        let listeners = config.matches("[[listeners]]").count();
-        Self::spawn(Directory::with(config, files), &["run", "--config", "gateway.toml"], |_, stderr| {
+        Self::start_in(config, files, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_in(config: &str, files: &[(String, String)], environment: &[(String, String)]) -> Self {
+        Self::run(config, files, environment, Tool::stdout)
+    }
+
+    /// The same, and nobody ever reads what it writes to standard output.
+    pub fn start_unread(config: &str, files: &[(String, String)]) -> Self {
+        Self::run(config, files, &[], |_| Lines::default())
+    }
+
+    fn run(
+        config: &str,
+        files: &[(String, String)],
+        environment: &[(String, String)],
+        stdout: impl Fn(&mut Tool) -> Lines,
+    ) -> Self {
+        let directory = Directory::with(config, files);
+        let place = directory.path().display().to_string();
+        let variables = environment.iter().map(|(name, value)| (name, value.replace("{DIRECTORY}", &place)));
+        let mut command = Self::command(directory.path());
+        command.args(["run", "--config", "gateway.toml"]).envs(variables);
+        Self::spawn(directory, &mut command, stdout, |_, stderr| {
+            // The admin listener is the last that it names.
             stderr.wait_all("listening on …", DEADLINE, |lines| {
-                let found: Vec<SocketAddr> = lines.iter().filter_map(|line| address_after("listening on ", line)).collect();
-                let admin = lines.iter().find_map(|line| address_after("admin listening on ", line))?;
-                (found.len() == listeners).then_some((found, admin))
+                let admin = lines.iter().find(|line| line.starts_with("admin listening on "))?;
+                let admin = address_after("admin listening on ", admin).unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+                Some((lines.iter().filter_map(|line| address_after("listening on ", line)).collect(), admin))
             })
         })
     }
 
     /// Runs `demo`, which says in the first line of what it prints where it is.
     pub fn demo() -> Self {
-        let arguments = ["demo", "--address", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        Self::spawn(Directory::new(), &arguments, |stdout, _| {
+        let directory = Directory::new();
+        let mut command = Self::command(directory.path());
+        command.args(["demo", "--address", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        Self::spawn(directory, &mut command, Tool::stdout, |stdout, _| {
             stdout.wait("the demo's addresses", DEADLINE, |line| {
                 let mut addresses = line.split(' ').filter_map(|word| address_after("", word));
                 Some((vec![addresses.next()?], addresses.next()?))
@@ -75,10 +102,15 @@ impl Gateway {
     }
 
     /// `find` waits for the addresses of the listeners and of the admin listener in what the process writes.
-    fn spawn(directory: Directory, arguments: &[&str], find: impl Fn(&Lines, &Lines) -> (Vec<SocketAddr>, SocketAddr)) -> Self {
+    fn spawn(
+        directory: Directory,
+        command: &mut Command,
+        stdout: impl Fn(&mut Tool) -> Lines,
+        find: impl Fn(&Lines, &Lines) -> (Vec<SocketAddr>, SocketAddr),
+    ) -> Self {
         let start = Instant::now();
-        let mut process = Tool::spawn(Self::command(directory.path()).args(arguments));
-        let (stdout, stderr) = (process.stdout(), process.stderr());
+        let mut process = Tool::spawn(command);
+        let (stdout, stderr) = (stdout(&mut process), process.stderr());
         let (listeners, admin) = find(&stdout, &stderr);
         Self { process, started_in: start.elapsed(), listeners, admin, stdout, stderr, directory }
     }

@@ -6,22 +6,30 @@
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
 mod backend;
+mod certificates;
 mod client;
+mod curl;
 mod decoration;
 mod gateway;
+mod http2;
 mod issuer;
 mod lines;
 mod process;
 mod setup;
+mod world;
 
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
+pub use certificates::{Authority, Certificate, tls_upstream};
 pub use client::{Client, Response, request};
+pub use curl::curl;
 pub use decoration::{assert_decorated, assert_shared_with, epoch_seconds};
 pub use gateway::{Directory, Gateway};
+pub use http2::{DATA, HEADERS, Http2, RST_STREAM, SETTINGS};
 pub use issuer::{Issuer, JwksServer, KeyServing};
 pub use lines::Lines;
 pub use process::{Tool, run_tool};
 pub use setup::Setup;
+pub use world::{JSON, World};
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ pub struct Setup {
     routes: String,
     rest: String,
     files: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
 }
 
 const PLAIN_LISTENER: &str = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
@@ -50,6 +51,7 @@ impl Setup {
             routes: ROUTES.to_owned(),
             rest: String::new(),
             files: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -89,6 +91,12 @@ impl Setup {
         self
     }
 
+    /// A variable of the gateway's environment; `{DIRECTORY}` in its value is where the configuration and its files are.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The configuration as TOML.
     pub fn toml(&self) -> String {
         let admin = "[admin]\naddress = \"127.0.0.1:0\"\n";
@@ -102,9 +110,16 @@ impl Setup {
         gateway
     }
 
+    /// Starts a gateway whose standard output nobody reads, and waits until it is ready.
+    pub fn start_unread(self) -> Gateway {
+        let gateway = Gateway::start_unread(&self.toml(), &self.files);
+        gateway.wait_ready();
+        gateway
+    }
+
     /// Starts a gateway and waits until it listens.
     pub fn start_unready(self) -> Gateway {
-        Gateway::start_with(&self.toml(), &self.files)
+        Gateway::start_in(&self.toml(), &self.files, &self.environment)
     }
 }
 

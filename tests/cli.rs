@@ -1,0 +1,223 @@
+//! The command line: what it prints, what it refuses, with which exit code; and the configurations that are shipped.
+mod support;
+
+use serde_json::{Value, json};
+use stackflow_gateway::config::{Gateway as Compiled, Route, compile, load};
+use std::{path::Path, process::Output};
+use support::{Backend, Gateway, Issuer, NOBODY, Setup};
+
+/// Standard error and standard output.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A configuration without a problem, and the file that it names.
+fn good() -> (String, [(String, String); 1]) {
+    let issuer = Issuer::new("https://pool.test/one");
+    let toml = Setup::new("127.0.0.1:1".parse().expect("an address"), &issuer).toml();
+    (toml, [("jwks.json".to_owned(), issuer.jwks_json())])
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    for arguments in [
+        vec![],
+        vec!["run"],
+        vec!["run", "--config"],
+        vec!["run", "--config", "nowhere.toml"],
+        vec!["run", "--config", "gateway.toml", "--fast"],
+        vec!["check"],
+        vec!["check", "--config", "nowhere.toml"],
+        vec!["check", "--config", "gateway.toml", "--format", "xml"],
+        vec!["demo", "--address", "localhost"],
+        vec!["completions"],
+        vec!["completions", "cmd"],
+        vec!["fly"],
+    ] {
+        let output = Gateway::output(&arguments, "", &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(!said(&output).is_empty(), "{arguments:?}");
+        // What a script pipes on is not a complaint; problems of a configuration are what `check` was asked for.
+        assert!(arguments.first() == Some(&"check") || output.stdout.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn version_and_help_are_answers() {
+    let version = Gateway::output(&["--version"], "", &[]);
+    assert_eq!(said(&version).trim(), format!("stackflow-gateway {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(version.status.code(), Some(0));
+    for (arguments, words) in [
+        (vec!["--help"], vec!["run", "demo", "check", "completions"]),
+        (vec!["help"], vec!["run", "demo", "check", "completions"]),
+        (vec!["run", "--help"], vec!["--config"]),
+        (vec!["check", "--help"], vec!["--config", "--format", "json"]),
+        (vec!["demo", "--help"], vec!["--address", "127.0.0.1:8080", "--admin", "127.0.0.1:9901"]),
+        (vec!["completions", "--help"], vec!["bash", "zsh", "fish"]),
+    ] {
+        let output = Gateway::output(&arguments, "", &[]);
+        assert_eq!((output.status.code(), output.stderr.is_empty()), (Some(0), true), "{arguments:?}: {output:?}");
+        for word in words {
+            assert!(said(&output).contains(word), "{word} in the help of {arguments:?}: {}", said(&output));
+        }
+    }
+}
+
+#[test]
+fn completions_are_scripts_of_their_shell() {
+    for (shell, begins) in [("bash", "_stackflow"), ("zsh", "#compdef stackflow-gateway"), ("fish", "# Print an optspec")] {
+        let output = Gateway::output(&["completions", shell], "", &[]);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((output.status.code(), output.stderr.is_empty()), (Some(0), true), "{shell}: {output:?}");
+        assert!(script.starts_with(begins), "{shell}: {}", script.lines().next().unwrap_or_default());
+        for word in ["run", "check", "demo", "completions", "config", "format"] {
+            assert!(script.contains(word), "{word} in the script for {shell}");
+        }
+    }
+    // The one shell that every machine of ours has reads its own without a word.
+    let script = Gateway::output(&["completions", "bash"], "", &[]).stdout;
+    let script = String::from_utf8(script).expect("text") + "\ncomplete -p stackflow-gateway\n";
+    let output = support::run_tool(std::process::Command::new("bash").arg("-s"), &script);
+    assert!(said(&output).contains("-F _stackflow"), "{output:?}");
+}
+
+#[test]
+fn a_bad_configuration_exits_2_and_says_where() {
+    let (good, jwks) = good();
+    for (name, from, to, words) in [
+        ("unknown key", "client_ids", "client_idz", "client_ids"),
+        ("unknown table", "[admin]", "[admim]", "admin"),
+        ("wrong type", "address = \"127.0.0.1:0\"", "address = 8080", "address"),
+        ("not TOML", "[admin]", "[admin", "gateway.toml:1:"),
+        ("no upstream", "servers = [\"http://127.0.0.1:1\"]", "servers = []", "servers"),
+        ("no scheme", "\"http://127.0.0.1:1\"", "\"127.0.0.1:1\"", "http://"),
+        ("public admin", "[admin]\naddress = \"127.0.0.1:0\"", "[admin]\naddress = \"0.0.0.0:9901\"", "strangers"),
+        ("not there yet", "[admin]", "[tracing]\notlp = \"http://127.0.0.1:4317\"\n[admin]", "not in this version"),
+        (
+            "our own header",
+            "[admin]",
+            "[response_headers]\nset = { \"X-RateLimit-Limit\" = \"1\" }\n[admin]",
+            "X-RateLimit-Limit",
+        ),
+        (
+            "no caching rule",
+            "[admin]",
+            "[response_headers]\nset = { \"Cache-Control\" = \"no-cache\" }\n[admin]",
+            "Cache-Control",
+        ),
+        ("nor its old name", "[admin]", "[response_headers]\nset = { \"pragma\" = \"no-cache\" }\n[admin]", "pragma"),
+        ("no place", "[admin]", "[response_headers]\nset = { \"Location\" = \"/\" }\n[admin]", "Location"),
+        ("no time", "[admin]", "[response_headers]\nset = { \"Date\" = \"now\" }\n[admin]", "Date"),
+    ] {
+        let config = good.replacen(from, to, 1);
+        assert_ne!(config, good, "{name}");
+        for command in ["check", "run"] {
+            let output = Gateway::output(&[command, "--config", "gateway.toml"], &config, &jwks);
+            let said = said(&output);
+            assert_eq!(output.status.code(), Some(2), "{command}, {name}: {said}");
+            assert!(said.contains(words), "{command}, {name}: {words} in {said}");
+            assert!(said.lines().any(is_placed), "{command}, {name}: FILE:LINE:COLUMN in {said}");
+        }
+    }
+    let output = Gateway::output(&["check", "--config", "gateway.toml"], &good, &jwks);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+/// `FILE:LINE:COLUMN: …`.
+fn is_placed(line: &str) -> bool {
+    let place: Vec<&str> = line.trim_start_matches("error: ").splitn(4, ':').collect();
+    place.len() == 4
+        && place[0].ends_with("gateway.toml")
+        && place[1..3].iter().all(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+}
+
+#[test]
+fn every_problem_is_reported_at_once_and_for_machines_too() {
+    let (good, jwks) = good();
+    let config = good
+        .replace("client_ids", "client_idz")
+        .replace("[admin]", "[admin]\nhost = \"a\"")
+        .replace("limit = \"exempt\"", "limit = \"none\"");
+    let line_of = |words: &str| config.lines().position(|line| line.starts_with(words)).expect("a line") + 1;
+    let expected = [
+        ("admin.host", line_of("host = "), 1),
+        ("auth.issuers.client_idz", line_of("client_idz"), 1),
+        ("routes.limit", line_of("limit = \"none\""), "limit = ".len() + 1),
+    ];
+    let text = said(&Gateway::output(&["check", "--config", "gateway.toml"], &config, &jwks));
+    let output = Gateway::output(&["check", "--config", "gateway.toml", "--format", "json"], &config, &jwks);
+    assert_eq!(output.status.code(), Some(2));
+    let problems: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let problems = problems.as_array().expect("an array");
+    for (key, line, column) in expected {
+        let problem = problems.iter().find(|problem| problem["key"] == key).unwrap_or_else(|| panic!("{key} in {problems:#?}"));
+        assert_eq!((&problem["line"], &problem["column"]), (&json!(line), &json!(column)), "{problem}");
+        let members: Vec<&str> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(members, ["column", "file", "key", "line", "remedy", "what"], "{problem}");
+        let member = |name: &str| problem[name].as_str().expect("a text");
+        assert!(member("file").ends_with("gateway.toml") && !member("remedy").is_empty(), "{problem}");
+        let (file, what, remedy) = (member("file"), member("what"), member("remedy"));
+        assert!(text.contains(&format!("{file}:{line}:{column}: {key}: {what}; {remedy}\n")), "the same for people: {text}");
+    }
+    assert_eq!(text.lines().count(), problems.len());
+    let output = Gateway::output(&["check", "--config", "gateway.toml", "--format", "json"], &good, &jwks);
+    assert_eq!((output.status.code(), serde_json::from_slice::<Value>(&output.stdout).ok()), (Some(0), Some(json!([]))));
+}
+
+/// Path, methods and all else that decides what becomes of a request, as text: what is compiled has no equality.
+fn rules(gateway: &Compiled) -> Vec<String> {
+    let timeout =
+        |route: &Route| route.response_timeout.unwrap_or(gateway.upstreams.at(route.upstream).settings.response_timeout);
+    let rule = |route: &Route| {
+        let (path, Route { methods, auth, scopes, limit, query, body, .. }) = (route.pattern.as_str(), route);
+        format!("{path} {methods:?} {auth:?} {scopes:?} {limit:?} {query:?} {body} {:?}", timeout(route))
+    };
+    let mut rules: Vec<String> = gateway.routes.iter().map(rule).collect();
+    rules.sort_unstable();
+    rules
+}
+
+#[test]
+fn the_demo_has_the_routes_and_limits_of_the_shipped_configuration() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = load(&project.join("conf/gateway.toml")).unwrap_or_else(|problems| panic!("{problems}"));
+    let demo = std::fs::read_to_string(project.join("src/demo/demo.toml")).expect("the demo's configuration");
+    let demo =
+        demo.replace("{ADDRESS}", "127.0.0.1:8080").replace("{ADMIN}", "127.0.0.1:9901").replace("{API}", "127.0.0.1:3000");
+    let demo = compile(Path::new("demo.toml"), &demo).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(rules(&shipped).len(), 9);
+    assert_eq!(rules(&demo), rules(&shipped));
+    assert_eq!(format!("{:?} {:?}", demo.limits, demo.reset), format!("{:?} {:?}", shipped.limits, shipped.reset));
+    assert_eq!(format!("{:?} {:?}", demo.api, demo.bounds), format!("{:?} {:?}", shipped.api, shipped.bounds));
+    assert_eq!(format!("{:?}", demo.cors), format!("{:?}", shipped.cors));
+}
+
+#[test]
+fn the_shipped_configuration_serves_as_it_is() {
+    let shipped =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/gateway.toml")).expect("conf/gateway.toml");
+    let backend = Backend::start();
+    let issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
+    let mut config = shipped;
+    // Addresses that the system chooses, a server that is there, and keys that cannot be had wherever the test runs.
+    for (from, to) in [
+        ("address = \"0.0.0.0:8080\"", "address = \"127.0.0.1:0\"".to_owned()),
+        ("address = \"127.0.0.1:9901\"", "address = \"127.0.0.1:0\"".to_owned()),
+        ("servers = [\"http://127.0.0.1:3000\"]", format!("servers = [\"http://{}\"]", backend.address())),
+        (&format!("jwks_url = \"{issuer}/.well-known/jwks.json\""), format!("jwks_url = \"http://{NOBODY}/jwks.json\"")),
+    ] {
+        assert_eq!(config.matches(&format!("\n{from}\n")).count(), 1, "{from}");
+        config = config.replace(&format!("\n{from}\n"), &format!("\n{to}\n"));
+    }
+    let gateway = Gateway::start_with(&config, &[]);
+    let ping = gateway.connect().get("/ping", &[]);
+    assert_eq!((ping.status, &ping.json()["code"]), (503, &json!("keys_unavailable")), "{ping:?}");
+    for path in ["/prod/api/v1/incidents", "/prod/api/incidents", "/prod/api/health", "/prod/api/unknown"] {
+        let response = gateway.connect().get(path, &[]);
+        assert_eq!((response.status, &response.json()["code"]), (401, &json!("missing_token")), "{path}: {response:?}");
+    }
+    let token = Issuer::new(issuer).token(|claims| claims["client_id"] = json!("570cnagpgoochn29a113du6jnt"));
+    let response = gateway.connect().get_as(&token, "/prod/api/incidents");
+    assert_eq!((response.status, &response.json()["code"]), (503, &json!("keys_unavailable")), "{response:?}");
+    assert!(backend.requests().is_empty());
+}
