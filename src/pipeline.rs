@@ -12,7 +12,7 @@ pub use verdict::{Action, Attempt, Decision, Judged, Target, TokenSeen};
 
 use crate::{
     auth::{AuthError, Credentials, InvalidReason, IssuerIndex, UnverifiedToken, VerifiedToken, credentials},
-    config::{Gateway, Route, RouteLimit, UnknownPaths},
+    config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, RouteLimit, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
     limit::{AddressCharge, BulkSlot, Policy, Standing},
     reply::{Outcome, Rejection, Reply},
@@ -26,10 +26,6 @@ use bytes::Bytes;
 use forward::Way;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::{borrow::Cow, sync::Arc};
-
-/// What an unknown path is allowed, and what its preflight is told.
-const GENERAL_ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const GENERAL_METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Judges a request.
 #[must_use]

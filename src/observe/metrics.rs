@@ -8,6 +8,7 @@ use crate::{
     config::{Gateway, ListenerAddress},
     limit::{LimitState, Policy},
     pipeline::{Judged, Target, TokenSeen},
+    remote::FetchResult,
     time::Now,
     upstream::UpstreamIndex,
 };
@@ -47,27 +48,6 @@ impl UpstreamFailure {
             Self::Timeout => "timeout",
             Self::Response => "response",
             Self::NoAddress => "no_address",
-        }
-    }
-}
-
-/// How a fetch of keys went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the labels")]
-pub enum KeyFetch {
-    Updated,
-    Unchanged,
-    Failed,
-}
-
-impl KeyFetch {
-    const ALL: [Self; 3] = [Self::Updated, Self::Unchanged, Self::Failed];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
         }
     }
 }
@@ -186,7 +166,7 @@ impl Metrics {
             key_fetches: each_pair(
                 &families.counters("jwks_refresh_total", "Fetches of key sets.", &["issuer", "result"]),
                 &issuers,
-                &KeyFetch::ALL.map(KeyFetch::label),
+                &FetchResult::ALL.map(FetchResult::label),
             ),
             key_success: each(
                 &families.float_gauges("jwks_last_success_timestamp_seconds", "Last good fetch of keys.", &["issuer"]),
@@ -248,9 +228,9 @@ impl Metrics {
     }
 
     /// Counts a fetch of keys.
-    pub fn key_fetch(&self, issuer: IssuerIndex, result: KeyFetch, now: Now) {
+    pub fn key_fetch(&self, issuer: IssuerIndex, result: FetchResult, now: Now) {
         self.key_fetches[issuer.0][result as usize].inc();
-        if result != KeyFetch::Failed {
+        if result != FetchResult::Failed {
             self.key_success[issuer.0].set(seconds(now.unix_ns));
         }
     }

@@ -15,8 +15,8 @@ use crate::{
     admin::Admin,
     auth::IssuerIndex,
     config::{Gateway, Listener, ListenerAddress, LogOutput},
-    observe::{KeyFetch, LogQueue, LogWriter, Metrics, RequestIds},
-    remote::{FetchResult, KeyFetcher, OnFetch, resolve_names},
+    observe::{LogQueue, LogWriter, Metrics, RequestIds},
+    remote::{KeyFetcher, OnFetch, resolve_names},
     state::State,
 };
 use arc_swap::ArcSwap;
@@ -243,18 +243,10 @@ fn share(gateway: Gateway, metrics: Metrics, log: Arc<LogQueue>, clock: Clock) -
     let metrics = Arc::new(metrics);
     let now: crate::remote::Clock = Arc::new(move || clock.now());
     let counting = Arc::clone(&metrics);
-    let count: OnFetch = Arc::new(move |issuer: IssuerIndex, result| counting.key_fetch(issuer, key_fetch(result), clock.now()));
+    let count: OnFetch = Arc::new(move |issuer: IssuerIndex, result| counting.key_fetch(issuer, result, clock.now()));
     let keys = Arc::new(KeyFetcher::new(&gateway.auth.authenticator, &now, &count));
     let state = State::new(&gateway);
     Ok(Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), state, metrics, keys, clock, log, ids: RequestIds::new(key) }))
-}
-
-fn key_fetch(result: FetchResult) -> KeyFetch {
-    match result {
-        FetchResult::Updated => KeyFetch::Updated,
-        FetchResult::Unchanged => KeyFetch::Unchanged,
-        FetchResult::Failed => KeyFetch::Failed,
-    }
 }
 
 fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> Result<mpsc::Receiver<()>, RunError> {

@@ -1,11 +1,14 @@
 //! TLS of the listeners: certificates chosen by SNI, client certificates where asked for, ALPN, resumption.
 
-use crate::config::{TlsCertificate, TlsListener};
+use crate::config::{
+    TlsCertificate, TlsListener,
+    pem::{self, PemError},
+};
 use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier},
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::ServerName,
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use std::{
@@ -18,7 +21,7 @@ use std::{
 #[derive(Debug)]
 pub enum TlsError {
     /// A PEM file cannot be read.
-    Pem(PathBuf, rustls::pki_types::pem::Error),
+    Pem(PathBuf, PemError),
     /// Its content cannot be used.
     Unusable(PathBuf, String),
 }
@@ -80,27 +83,14 @@ fn covers(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
 }
 
 fn certified_key(files: &TlsCertificate) -> Result<Arc<CertifiedKey>, TlsError> {
-    let chain = certificates(&files.certificate)?;
-    let key =
-        PrivateKeyDer::from_pem_file(&files.private_key).map_err(|error| TlsError::Pem(files.private_key.clone(), error))?;
+    let chain = pem::certificates(&files.certificate).map_err(|error| TlsError::Pem(files.certificate.clone(), error))?;
+    let key = pem::private_key(&files.private_key).map_err(|error| TlsError::Pem(files.private_key.clone(), error))?;
     let unusable = |error: rustls::Error| TlsError::Unusable(files.private_key.clone(), error.to_string());
-    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(unusable)?;
-    Ok(Arc::new(key))
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(unusable)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = |error| TlsError::Pem(path.to_owned(), error);
-    CertificateDer::pem_file_iter(path).map_err(pem)?.collect::<Result<_, _>>().map_err(pem)
-}
-
-fn client_verifier(
-    path: &Path,
-    provider: Arc<rustls::crypto::CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| TlsError::Unusable(path.to_owned(), error.to_string()))?;
-    }
+fn client_verifier(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let roots = pem::authorities(path).map_err(|error| TlsError::Pem(path.to_owned(), error))?;
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|error| TlsError::Unusable(path.to_owned(), error.to_string()))

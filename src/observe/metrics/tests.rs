@@ -1,6 +1,7 @@
 //! Every family, labels out of closed sets, and each event counted once.
 
-use super::{KeyFetch, Metrics, UpstreamFailure};
+use super::{Metrics, UpstreamFailure};
+use crate::remote::FetchResult;
 use crate::{
     auth::{InvalidReason, IssuerIndex, test_keys::ISSUER},
     config::ListenerAddress,
@@ -254,10 +255,10 @@ fn how_a_token_fared_is_counted_by_issuer() {
 fn a_failed_fetch_of_keys_does_not_move_the_last_good_one() {
     let scraped = Scraped::new();
     let last = format!("jwks_last_success_timestamp_seconds{{issuer=\"{ISSUER}\"}}");
-    scraped.metrics.key_fetch(IssuerIndex(0), KeyFetch::Failed, now());
+    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Failed, now());
     scraped.check(&last, 0.0);
-    scraped.metrics.key_fetch(IssuerIndex(0), KeyFetch::Updated, now());
-    scraped.metrics.key_fetch(IssuerIndex(0), KeyFetch::Unchanged, now());
+    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Updated, now());
+    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Unchanged, now());
     scraped.check(&last, 1_800_000_000.0);
     for result in ["failed", "updated", "unchanged"] {
         scraped.check(&format!("jwks_refresh_total{{issuer=\"{ISSUER}\",result=\"{result}\"}}"), 1.0);
