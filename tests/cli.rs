@@ -2,8 +2,11 @@
 mod support;
 
 use serde_json::{Value, json};
-use stackflow_gateway::config::{Gateway as Compiled, Route, compile, load};
-use std::{path::Path, process::Output};
+use stackflow_gateway::{
+    config::{Gateway as Compiled, Route, load},
+    demo,
+};
+use std::{net::SocketAddr, path::Path, process::Output};
 use support::{Backend, Gateway, Issuer, NOBODY, Setup};
 
 /// Standard error and standard output.
@@ -181,10 +184,9 @@ fn rules(gateway: &Compiled) -> Vec<String> {
 fn the_demo_has_the_routes_and_limits_of_the_shipped_configuration() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = load(&project.join("conf/gateway.toml")).unwrap_or_else(|problems| panic!("{problems}"));
-    let demo = std::fs::read_to_string(project.join("src/demo/demo.toml")).expect("the demo's configuration");
-    let demo =
-        demo.replace("{ADDRESS}", "127.0.0.1:8080").replace("{ADMIN}", "127.0.0.1:9901").replace("{API}", "127.0.0.1:3000");
-    let demo = compile(Path::new("demo.toml"), &demo).unwrap_or_else(|problems| panic!("{problems}"));
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let account = demo::Account::fresh().expect("random numbers");
+    let demo = demo::gateway(address(8080), address(9901), address(3000), &account).expect("the demo's configuration is good");
     assert_eq!(rules(&shipped).len(), 9);
     assert_eq!(rules(&demo), rules(&shipped));
     assert_eq!(format!("{:?} {:?}", demo.limits, demo.reset), format!("{:?} {:?}", shipped.limits, shipped.reset));
