@@ -6,7 +6,7 @@ use stackflow_gateway::{
     config::{Gateway as Compiled, Route, load},
     demo,
 };
-use std::{path::Path, process::Output};
+use std::{net::SocketAddr, path::Path, process::Output};
 use support::{Backend, Gateway, Issuer, NOBODY, Setup};
 
 /// Standard error and standard output.
@@ -184,9 +184,9 @@ fn rules(gateway: &Compiled) -> Vec<String> {
 fn the_demo_has_the_routes_and_limits_of_the_shipped_configuration() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = load(&project.join("conf/gateway.toml")).unwrap_or_else(|problems| panic!("{problems}"));
-    let [address, admin, api] = [8080, 9901, 3000].map(|port| ([127, 0, 0, 1], port).into());
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let account = demo::Account::fresh().expect("random numbers");
-    let demo = demo::gateway(address, admin, api, &account).expect("the demo's configuration");
+    let demo = demo::gateway(address(8080), address(9901), address(3000), &account).expect("the demo's configuration is good");
     assert_eq!(rules(&shipped).len(), 9);
     assert_eq!(rules(&demo), rules(&shipped));
     assert_eq!(format!("{:?} {:?}", demo.limits, demo.reset), format!("{:?} {:?}", shipped.limits, shipped.reset));

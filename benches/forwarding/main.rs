@@ -4,7 +4,7 @@
 //! headers, CORS, metrics, access log). Each proxy has one worker on the first core; upstream and load share the second. Modes take
 //! turns over several rounds, and ratios are taken within a round, because the machine's speed changes between rounds.
 //! CPU time is of the proxy's whole process, from the scheduler's own account. Bounded: a fixed number of requests a round;
-//! loopback only. `--rounds N` and `--requests N` change the size; `--check` fails when a bound of the README is not kept.
+//! loopback only. `--rounds N` and `--requests N` change the size, `--only TEXT` measures the modes whose names contain it (for a profiler); `--check` fails when a bound of the README is not kept.
 
 mod children;
 mod load;
@@ -40,17 +40,21 @@ fn number(arguments: &[String], name: &str, default: usize) -> usize {
 fn measure(arguments: &[String]) {
     let rounds = number(arguments, "--rounds", 7);
     let requests = number(arguments, "--requests", 20_000);
+    let only = arguments.iter().position(|argument| argument == "--only").and_then(|place| arguments.get(place + 1));
     children::pin_to_last_core(std::process::id());
     let setup = Setup::start();
     let modes = [
-        ("bare pass-through", &setup.bare, setup.request("Bearer unchecked"), 200),
-        ("gateway, forwarded", &setup.gateway, setup.request(&setup.authorization), 200),
-        ("gateway, 401", &setup.gateway, setup.request("Basic bm9ib2R5"), 401),
-        ("gateway, 429", &setup.limited, setup.request(&setup.authorization), 429),
+        ("bare pass-through", &setup.bare, setup::request("Bearer unchecked"), 200),
+        ("gateway, forwarded", &setup.gateway, setup::request(&setup.authorization), 200),
+        ("gateway, 401", &setup.gateway, setup::request("Basic bm9ib2R5"), 401),
+        ("gateway, 429", &setup.limited, setup::request(&setup.authorization), 429),
     ];
     let mut report = Report::new(modes.iter().map(|mode| mode.0).collect());
     for round in 0..=rounds {
-        for (index, (_, proxy, request, status)) in modes.iter().enumerate() {
+        for (index, (name, proxy, request, status)) in modes.iter().enumerate() {
+            if !only.is_none_or(|only| name.contains(only.as_str())) {
+                continue;
+            }
             let before = proxy.cpu_ns();
             let took = Load { address: proxy.address, request: request.clone(), requests, expected: *status }.run();
             let cpu_ns = proxy.cpu_ns() - before;

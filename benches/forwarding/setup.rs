@@ -43,14 +43,14 @@ impl Setup {
         let authorization = format!("Bearer {}", issuer.user("ada"));
         Self { bare, gateway: open, limited: closed, authorization, folder, _upstream: upstream }
     }
+}
 
-    /// One whole request.
-    pub fn request(&self, authorization: &str) -> String {
-        format!(
-            "GET /prod/api/v1/incidents?limit=25 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n\
-             Origin: https://app.stackflow-tech.com\r\nAuthorization: {authorization}\r\n\r\n"
-        )
-    }
+/// One whole request.
+pub fn request(authorization: &str) -> String {
+    format!(
+        "GET /prod/api/v1/incidents?limit=25 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n\
+         Origin: https://app.stackflow-tech.com\r\nAuthorization: {authorization}\r\n\r\n"
+    )
 }
 
 impl Drop for Setup {

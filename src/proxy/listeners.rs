@@ -9,6 +9,7 @@ use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream}
 use prometheus::IntGauge;
 use std::{
     io,
+    net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::{
@@ -64,6 +65,15 @@ impl Bound {
         match self {
             Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
             Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Where it is bound, if it is TCP.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
         }
     }
 

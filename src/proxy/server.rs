@@ -97,10 +97,16 @@ pub struct Running {
 ///
 /// # Errors
 /// Nothing is left running when it fails before the workers start: a bad address, certificate or lack of resources.
-pub fn start(gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
+pub fn start(mut gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
     let bind = |address: &ListenerAddress| Bound::bind(address).map_err(|error| RunError::Bind(address.clone(), error));
     let sockets = gateway.listeners.iter().map(|listener| bind(&listener.address)).collect::<Result<Vec<_>, _>>()?;
     let admin_socket = bind(&gateway.admin.address)?;
+    for (listener, socket) in gateway.listeners.iter_mut().zip(&sockets) {
+        // Port 0 is what the system chose, for redirects and metrics too. Nobody shares the configuration yet.
+        if let Some(address) = socket.tcp_address() {
+            listener.address = ListenerAddress::Tcp(address);
+        }
+    }
     let metrics = Metrics::new(&gateway, clock.now());
     let acceptors = gateway.listeners.iter().map(|listener| acceptor(listener, &metrics)).collect::<Result<Vec<_>, _>>()?;
     let queue = Arc::new(LogQueue::new(LOG_QUEUE));
