@@ -46,6 +46,7 @@ fn measure(arguments: &[String]) {
     let modes = [
         ("bare pass-through", &setup.bare, setup::request("Bearer unchecked"), 200),
         ("gateway, forwarded", &setup.gateway, setup::request(&setup.authorization), 200),
+        ("gateway, without log", &setup.silent, setup::request(&setup.authorization), 200),
         ("gateway, 401", &setup.gateway, setup::request("Basic bm9ib2R5"), 401),
         ("gateway, 429", &setup.limited, setup::request(&setup.authorization), 429),
     ];

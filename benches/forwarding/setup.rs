@@ -8,6 +8,7 @@ pub struct Setup {
     _upstream: Served,
     pub bare: Served,
     pub gateway: Served,
+    pub silent: Served,
     pub limited: Served,
     pub authorization: String,
     folder: PathBuf,
@@ -32,16 +33,17 @@ impl Setup {
         let mut bare = Command::new(&own);
         bare.arg("pass-through").arg(free_address()).arg(upstream.address.to_string());
         let bare = Served::start(bare, Some(0));
-        let gateway = |name: &str, limits: &str| {
+        let gateway = |name: &str, limits: &str, access: bool| {
             let file = folder.join(format!("{name}.toml"));
-            fs::write(&file, configuration(name, limits, &upstream, &issuer)).expect("the folder is writable");
+            fs::write(&file, configuration(name, limits, access, &upstream, &issuer)).expect("the folder is writable");
             let mut command = Command::new(env!("CARGO_BIN_EXE_stackflow-gateway"));
             command.arg("run").arg("--config").arg(file);
             Served::start(command, Some(0))
         };
-        let (open, closed) = (gateway("open", OPEN), gateway("closed", CLOSED));
+        let (open, closed) = (gateway("open", OPEN, true), gateway("closed", CLOSED, true));
+        let silent = gateway("silent", OPEN, false);
         let authorization = format!("Bearer {}", issuer.user("ada"));
-        Self { bare, gateway: open, limited: closed, authorization, folder, _upstream: upstream }
+        Self { bare, gateway: open, silent, limited: closed, authorization, folder, _upstream: upstream }
     }
 }
 
@@ -60,12 +62,12 @@ impl Drop for Setup {
 }
 
 /// The whole job with one worker, access log included.
-fn configuration(name: &str, limits: &str, upstream: &Served, issuer: &Issuer) -> String {
+fn configuration(name: &str, limits: &str, access: bool, upstream: &Served, issuer: &Issuer) -> String {
     format!(
         "[server]\nthreads = 1\n\n[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[admin]\naddress = \"127.0.0.1:0\"\n\n\
          [[auth.issuers]]\nissuer = \"{}\"\njwks_file = \"jwks.json\"\nclient_ids = [\"{}\"]\n\n\
          [limits]\n{limits}\nper_address = {{ rate = 1000000, burst = 1000000 }}\n\n\
-         [upstreams.api]\nservers = [\"http://{}\"]\n\n[log]\noutput = \"{name}.log\"\n\n\
+         [upstreams.api]\nservers = [\"http://{}\"]\n\n[log]\noutput = \"{name}.log\"\naccess = {access}\n\n\
          [[routes]]\npath = \"/incidents\"\nmethods = [\"GET\", \"POST\"]\n\
          query = {{ limit = {{ type = \"integer\", min = 1, max = 200 }} }}\n",
         issuer.name, issuer.client_id, upstream.address

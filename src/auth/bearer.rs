@@ -58,6 +58,7 @@ fn skip_spaces(bytes: &[u8]) -> &[u8] {
 }
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header.
+#[expect(clippy::needless_bitwise_bool, reason = "lazy operators are branches, one for each byte")]
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|&&byte| byte == b'=').count();
     let token = &bytes[..bytes.len() - padding];

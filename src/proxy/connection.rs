@@ -1,7 +1,7 @@
 //! A client's connection below TLS and HTTP: the socket, what was peeked of it, and what waits to be written.
 //!
 //! A response's head and body leave in one system call: what fits waits for the flush, what does not leaves together with what
-//! waits. The framework's own stream would write our heads and bodies apart, because its buffer is smaller than the two, and
+//! waits. Nothing waits while the client is waited for. The framework's own stream would write our heads and bodies apart, because its buffer is smaller than the two, and
 //! measures times that nobody here asks for.
 
 use async_trait::async_trait;
@@ -110,6 +110,13 @@ impl Socket {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // Whoever waits for the client has nothing more to write at this moment: a head whose body is yet to come, or half a
+        // body, must not wait for the rest. An answer that is whole was flushed before.
+        if !this.waiting.is_empty() {
+            if let Poll::Ready(Err(error)) = this.poll_write_all_before(context, &[]) {
+                return Poll::Ready(Err(error));
+            }
+        }
         if this.taken < this.peeked.len() {
             let left = &this.peeked[this.taken..];
             let count = left.len().min(buffer.remaining());
@@ -148,6 +155,20 @@ impl AsyncWrite for Connection {
         match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// What an error leaves waiting is sent if the socket takes it: a client that got half an answer must see that it was cut,
+/// not take the connection for one that was never used, and ask again.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let left = &self.waiting[self.written..];
+        if !left.is_empty() {
+            let _ = match &self.socket {
+                Socket::Tcp(stream) => stream.try_write(left),
+                Socket::Unix(stream) => stream.try_write(left),
+            };
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Ctx {
     pub(super) gateway: Arc<Gateway>,
     pub(super) began: Now,
     pub(super) client: Client,
+    /// The connection's other end; `None` on a unix socket.
+    pub(super) peer: Option<IpAddr>,
     pub(super) https: bool,
     pub(super) ids: Ids,
     pub(super) target: Target,
@@ -93,6 +95,7 @@ impl Ctx {
             gateway: shared.gateway.load_full(),
             began,
             client: Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer_is_trusted: false, said_https: false },
+            peer: None,
             https: false,
             ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
             target: Target::None,

@@ -45,16 +45,17 @@ pub struct Phases {
 
 #[async_trait]
 impl ProxyHttp for Phases {
-    type CTX = Ctx;
+    /// Boxed: the framework moves it about within its futures.
+    type CTX = Box<Ctx>;
 
-    fn new_ctx(&self) -> Ctx {
-        Ctx::new(&self.shared, self.redirect_only)
+    fn new_ctx(&self) -> Box<Ctx> {
+        Box::new(Ctx::new(&self.shared, self.redirect_only))
     }
 
     /// No modules: the framework would put its compression into the way of every response.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         self.meet(session, ctx);
         let mut decision = self.decide(session, ctx);
         if let Action::AwaitKeys { issuer, reserved } = decision.action {
@@ -75,7 +76,7 @@ impl ProxyHttp for Phases {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
@@ -93,13 +94,12 @@ impl ProxyHttp for Phases {
         Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed)))
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Box<Ctx>) -> Result<()> {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let target = PathAndQuery::from_maybe_shared(forward.target().clone())
             .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
         let hop = Hop {
-            peer,
+            peer: ctx.peer,
             peer_is_trusted: ctx.client.peer_is_trusted,
             prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
             request_id: &ctx.ids.request_id,
@@ -135,7 +135,7 @@ impl ProxyHttp for Phases {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         // An HTTP/2 upload may end with an empty frame. The framework would write it to an HTTP/1 server as a last chunk, and
         // then its own last chunk after it: bytes that the server reads as the beginning of the next user's request.
@@ -151,7 +151,7 @@ impl ProxyHttp for Phases {
         Ok(())
     }
 
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Box<Ctx>) -> Result<()> {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it: no upgrade is ever forwarded.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
@@ -189,7 +189,7 @@ impl ProxyHttp for Phases {
         _session: &mut Session,
         _body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         if end {
             ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
@@ -197,7 +197,7 @@ impl ProxyHttp for Phases {
         Ok(None)
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Box<Ctx>, mut error: Box<Error>) -> Box<Error> {
         // Nothing was sent: the request never reached a server, whatever its method.
         let retry = self.may_retry(ctx);
         error.set_retry(retry);
@@ -209,7 +209,7 @@ impl ProxyHttp for Phases {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         _reused: bool,
     ) -> Box<Error> {
         let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
@@ -221,7 +221,7 @@ impl ProxyHttp for Phases {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Ctx>) -> FailToProxy {
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), pingora_core::ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
@@ -241,7 +241,7 @@ impl ProxyHttp for Phases {
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Ctx>) {
         let ended_ns = self.shared.clock.monotonic_ns();
         // Without an end of its response the upstream was waited for until now.
         let upstream_ns = ctx.upstream_began_ns.map(|began| ctx.upstream_ended_ns.unwrap_or(ended_ns).saturating_sub(began));
@@ -256,11 +256,17 @@ impl ProxyHttp for Phases {
     }
 
     /// Failures are in the access log and the metrics.
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Box<Ctx>, _error: &Error) -> bool {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error, _context: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Box<Ctx>,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }
@@ -281,6 +287,7 @@ impl Phases {
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        ctx.peer = peer.map(|peer| peer.to_canonical());
         ctx.client = client(peer, &session.req_header().headers, &ctx.gateway.server.trusted_proxies);
         ctx.ids = self.shared.ids.next(session.req_header().headers.get(REQUEST_ID));
         let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());

@@ -109,3 +109,34 @@ fn a_client_that_leaves_while_it_is_peeked_at_is_an_error() {
         assert!(near.try_peek(&mut [0; PREFACE.len()]).await.is_err());
     });
 }
+
+#[test]
+fn what_waits_leaves_when_the_client_is_waited_for() {
+    run(async {
+        let (mut near, mut far) = pair();
+        near.write_all(b"head").await.expect("the far end is open");
+        let mut buffer = [0; 16];
+        let both = tokio::join!(far.read(&mut buffer[..4]), async {
+            let mut nothing = [0; 1];
+            tokio::select! {
+                biased;
+                read = near.read(&mut nothing) => panic!("nothing was sent: {read:?}"),
+                () = std::future::ready(()) => {}
+            }
+        });
+        assert_eq!(both.0.expect("bytes came"), 4);
+        assert_eq!(&buffer[..4], b"head");
+    });
+}
+
+#[test]
+fn what_waits_leaves_when_the_connection_is_dropped() {
+    run(async {
+        let (mut near, mut far) = pair();
+        near.write_all(b"half").await.expect("the far end is open");
+        drop(near);
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await.expect("the near end is closed");
+        assert_eq!(read, b"half");
+    });
+}
