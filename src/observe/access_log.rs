@@ -167,9 +167,7 @@ impl Fields<'_> {
 pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
     let text = bounded(text);
     out.push(b'"');
-    if !needs_escape(text) {
-        out.extend_from_slice(text.as_bytes());
-    } else {
+    if needs_escape(text) {
         for character in text.chars() {
             match character {
                 '"' => out.extend_from_slice(b"\\\""),
@@ -182,11 +180,14 @@ pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
                 }
             }
         }
+    } else {
+        out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
 }
 
 /// Without a way out of the loop, so that the compiler looks at many bytes at a time.
+#[expect(clippy::needless_bitwise_bool, reason = "lazy operators are branches, one for each byte")]
 fn needs_escape(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f))
 }

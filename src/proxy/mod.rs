@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod connection;
 mod ctx;
+mod direct;
 mod heads;
 mod listeners;
 mod logger;

@@ -7,7 +7,7 @@ use super::{
     bodies::{read_form, take_in_small_body},
     client::client,
     ctx::{Ctx, Measured},
-    heads, peers,
+    direct, heads, peers,
     shared::Shared,
     writer,
 };
@@ -25,7 +25,9 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
-use pingora_core::{Error, ErrorType, Result, modules::http::HttpModules, upstreams::peer::HttpPeer};
+use pingora_core::{
+    Error, ErrorSource, ErrorType, Result, connectors::http::v1::Connector, modules::http::HttpModules, upstreams::peer::HttpPeer,
+};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::{sync::Arc, time::Duration};
@@ -41,6 +43,8 @@ pub struct Phases {
     pub shared: Arc<Shared>,
     /// These listeners only redirect to https.
     pub redirect_only: bool,
+    /// Connections to the servers for requests that are forwarded directly.
+    pub connector: Arc<Connector>,
 }
 
 #[async_trait]
@@ -77,51 +81,12 @@ impl ProxyHttp for Phases {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
-        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
-        let upstream = ctx.gateway.upstreams.at(forward.upstream());
-        ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
-        // A retry sends the body from its beginning.
-        ctx.request_bytes = 0;
-        let Some((place, address)) = upstream.next(ctx.tried) else {
-            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
-            ctx.failure = Some(Rejection::NoUpstream);
-            return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
-        };
-        ctx.tried.insert(place);
-        let server = &upstream.servers[place];
-        ctx.server_host = server_host(&upstream.settings, server);
-        let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
-        Ok(Box::new(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed)))
+        self.choose_server(ctx).map(Box::new)
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Box<Ctx>) -> Result<()> {
-        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
-        let target = PathAndQuery::from_maybe_shared(forward.target().clone())
-            .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
-        let hop = Hop {
-            peer: ctx.peer,
-            peer_is_trusted: ctx.client.peer_is_trusted,
-            prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
-            request_id: &ctx.ids.request_id,
-            traceparent: &ctx.ids.traceparent,
-            forward_authorization: ctx.gateway.auth.forward_authorization,
-        };
-        let request = ctx.request(session);
-        let names = &ctx.gateway.auth.identity_headers;
         let mut parts = heads::take_request(head);
-        parts.uri = Uri::from(target);
-        // Grown once for all that is set below.
-        parts.headers.reserve(SET_ON_REQUESTS);
-        edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
-            Edit::Remove(name) => drop(parts.headers.remove(name)),
-            Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
-        });
-        let host = match &ctx.server_host {
-            None if parts.headers.contains_key(header::HOST) => None,
-            None => request.host().and_then(|host| HeaderValue::try_from(host).ok()),
-            Some(host) => Some(host.clone()),
-        };
-        host.map(|host| parts.headers.insert(header::HOST, host));
+        self.dress_request(session, &mut parts, ctx)?;
         // The gateway has answered it: a body that the client waits to send is asked for here.
         if parts.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
             parts.headers.remove(header::EXPECT);
@@ -152,36 +117,7 @@ impl ProxyHttp for Phases {
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Box<Ctx>) -> Result<()> {
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: no upgrade is ever forwarded.
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
-        }
-        if head.status.is_informational() {
-            return Ok(());
-        }
-        if self.shared.state.is_draining() {
-            session.set_keepalive(None);
-        }
-        ctx.upstream_status = Some(head.status.as_u16());
-        let bounds = &ctx.gateway.bounds;
-        if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
-            ctx.failure = Some(Rejection::BadUpstream);
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
-        }
-        let answered_ns = self.shared.clock.monotonic_ns();
-        ctx.upstream_ended_ns = Some(answered_ns);
-        let Some(headers) = &ctx.headers else { return Ok(()) };
-        let mut parts = heads::take_response(head);
-        parts.headers.reserve(SET_ON_RESPONSES);
-        let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
-        for name in foreign {
-            parts.headers.remove(name);
-        }
-        let vary = merged_vary(&parts.headers);
-        headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
-        vary.map(|vary| parts.headers.insert(header::VARY, vary));
-        *head = ResponseHeader::from(parts);
-        Ok(())
+        self.dress_response(session, head, ctx)
     }
 
     fn response_body_filter(
@@ -212,25 +148,13 @@ impl ProxyHttp for Phases {
         ctx: &mut Box<Ctx>,
         _reused: bool,
     ) -> Box<Error> {
-        let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
-        let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
-        let by_upstream = *error.esource() == pingora_core::ErrorSource::Upstream;
-        let quick = peers::failure(&error) != UpstreamFailure::Timeout;
-        let retry = unanswered && harmless && by_upstream && quick && self.may_retry(ctx);
+        let retry = self.retries_after(&error, session, ctx);
         error.set_retry(retry);
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Ctx>) -> FailToProxy {
-        let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
-        if let (Some(forward), pingora_core::ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
-            if !matches!(rejection, Some(Rejection::NoUpstream)) {
-                self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
-            }
-            ctx.outcome = Outcome::UpstreamFailed;
-            // The error's own words may quote header fields of either side.
-            log::debug!(target: "upstream", "{}", error.etype().as_str());
-        }
+        let rejection = self.judge_failure(error, ctx);
         let Some(rejection) = rejection.filter(|_| final_status(session).is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
@@ -272,6 +196,113 @@ impl ProxyHttp for Phases {
 }
 
 impl Phases {
+    /// Counts a failure, and says what it means for the client: nothing when the client is gone.
+    pub(super) fn judge_failure(&self, error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
+        let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
+        if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
+            if !matches!(rejection, Some(Rejection::NoUpstream)) {
+                self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
+            }
+            ctx.outcome = Outcome::UpstreamFailed;
+            // The error's own words may quote header fields of either side.
+            log::debug!(target: "upstream", "{}", error.etype().as_str());
+        }
+        rejection
+    }
+
+    /// Whether a request that failed is sent again: it was not answered, sending it twice does no harm, and it did not take long.
+    pub(super) fn retries_after(&self, error: &Error, session: &Session, ctx: &mut Ctx) -> bool {
+        let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
+        let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
+        let by_upstream = *error.esource() == ErrorSource::Upstream;
+        let quick = peers::failure(error) != UpstreamFailure::Timeout;
+        unanswered && harmless && by_upstream && quick && self.may_retry(ctx)
+    }
+
+    /// The next server to ask, and how.
+    pub(super) fn choose_server(&self, ctx: &mut Ctx) -> Result<HttpPeer> {
+        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
+        let upstream = ctx.gateway.upstreams.at(forward.upstream());
+        ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
+        // A retry sends the body from its beginning.
+        ctx.request_bytes = 0;
+        let Some((place, address)) = upstream.next(ctx.tried) else {
+            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.failure = Some(Rejection::NoUpstream);
+            return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
+        };
+        ctx.tried.insert(place);
+        let server = &upstream.servers[place];
+        ctx.server_host = server_host(&upstream.settings, server);
+        let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
+        Ok(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed))
+    }
+
+    /// Makes the client's head the upstream's: another target, other forwarding and identity fields.
+    pub(super) fn dress_request(&self, session: &Session, parts: &mut http::request::Parts, ctx: &Ctx) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
+        let target = PathAndQuery::from_maybe_shared(forward.target().clone())
+            .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
+        let hop = Hop {
+            peer: ctx.peer,
+            peer_is_trusted: ctx.client.peer_is_trusted,
+            prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
+            request_id: &ctx.ids.request_id,
+            traceparent: &ctx.ids.traceparent,
+            forward_authorization: ctx.gateway.auth.forward_authorization,
+        };
+        let request = ctx.request(session);
+        let names = &ctx.gateway.auth.identity_headers;
+        parts.uri = Uri::from(target);
+        // Grown once for all that is set below.
+        parts.headers.reserve(SET_ON_REQUESTS);
+        edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
+            Edit::Remove(name) => drop(parts.headers.remove(name)),
+            Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
+        });
+        let host = match &ctx.server_host {
+            None if parts.headers.contains_key(header::HOST) => None,
+            None => request.host().and_then(|host| HeaderValue::try_from(host).ok()),
+            Some(host) => Some(host.clone()),
+        };
+        host.map(|host| parts.headers.insert(header::HOST, host));
+        Ok(())
+    }
+
+    /// Makes the upstream's head the client's: bounded, without what is not the upstream's to say, decorated.
+    pub(super) fn dress_response(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: no upgrade is ever forwarded.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        }
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        if self.shared.state.is_draining() {
+            session.set_keepalive(None);
+        }
+        ctx.upstream_status = Some(head.status.as_u16());
+        let bounds = &ctx.gateway.bounds;
+        if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
+            ctx.failure = Some(Rejection::BadUpstream);
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
+        }
+        let answered_ns = self.shared.clock.monotonic_ns();
+        ctx.upstream_ended_ns = Some(answered_ns);
+        let Some(headers) = &ctx.headers else { return Ok(()) };
+        let mut parts = heads::take_response(head);
+        parts.headers.reserve(SET_ON_RESPONSES);
+        let foreign: Vec<_> = foreign(&parts.headers, &ctx.gateway).collect();
+        for name in foreign {
+            parts.headers.remove(name);
+        }
+        let vary = merged_vary(&parts.headers);
+        headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
+        vary.map(|vary| parts.headers.insert(header::VARY, vary));
+        *head = ResponseHeader::from(parts);
+        Ok(())
+    }
+
     /// Sets the connection's times and finds out who asks.
     fn meet(&self, session: &mut Session, ctx: &mut Ctx) {
         let bounds = &ctx.gateway.bounds;
@@ -321,6 +352,8 @@ impl Phases {
             Box::pin(take_in_small_body(session, ctx.gateway.bounds.body_timeout)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
             ctx.streamed = !session.as_downstream_mut().is_body_done();
+        } else if direct::suits(session) {
+            return self.forward_directly(session, ctx).await.map(|()| true);
         }
         Ok(false)
     }
@@ -336,7 +369,7 @@ impl Phases {
         decision.action
     }
 
-    async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
+    pub(super) async fn reject(&self, session: &mut Session, ctx: &mut Ctx, rejection: &Rejection) -> Result<bool> {
         let (status, ..) = rejection.row();
         // "Not ready" is what a load balancer asked.
         let asked = ctx.target == Target::Ping && status == StatusCode::SERVICE_UNAVAILABLE;
@@ -382,7 +415,7 @@ impl Phases {
     }
 
     /// Takes a retry if one is left.
-    fn may_retry(&self, ctx: &mut Ctx) -> bool {
+    pub(super) fn may_retry(&self, ctx: &mut Ctx) -> bool {
         let Some(forward) = &ctx.forward else { return false };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         if ctx.retries >= upstream.settings.retries {
@@ -395,7 +428,7 @@ impl Phases {
 }
 
 /// The status of the answer that was written, which "100 Continue" is not.
-fn final_status(session: &Session) -> Option<u16> {
+pub(super) fn final_status(session: &Session) -> Option<u16> {
     let head = session.response_written()?;
     (!head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| head.status.as_u16())
 }

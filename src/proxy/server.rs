@@ -22,6 +22,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use pingora_core::{
     apps::{HttpServerApp, HttpServerOptions, http_app::HttpServer},
+    connectors::{ConnectorOptions, http::v1::Connector},
     listeners::tls::Acceptor,
     protocols::http::v2::server::default_h2_options,
     server::configuration::ServerConf,
@@ -191,7 +192,12 @@ struct Proxies {
 
 impl Proxies {
     fn new(shared: &Arc<Shared>) -> Self {
-        Self { plain: proxy(shared, false, false), http2: proxy(shared, true, false), redirect: proxy(shared, true, true) }
+        let connector = Arc::new(Connector::new(Some(ConnectorOptions::from_server_conf(&ServerConf {
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            ..ServerConf::default()
+        }))));
+        let proxy = |http2, redirect_only| proxy(shared, &connector, http2, redirect_only);
+        Self { plain: proxy(false, false), http2: proxy(true, false), redirect: proxy(true, true) }
     }
 
     fn of(&self, listener: &Listener) -> Arc<HttpProxy<Phases>> {
@@ -207,7 +213,7 @@ impl Proxies {
     }
 }
 
-fn proxy(shared: &Arc<Shared>, http2: bool, redirect_only: bool) -> Arc<HttpProxy<Phases>> {
+fn proxy(shared: &Arc<Shared>, connector: &Arc<Connector>, http2: bool, redirect_only: bool) -> Arc<HttpProxy<Phases>> {
     let gateway = shared.gateway.load();
     let most_retries = gateway.upstreams.0.iter().map(|upstream| upstream.settings.retries).max().unwrap_or(0);
     let conf = ServerConf {
@@ -217,7 +223,8 @@ fn proxy(shared: &Arc<Shared>, http2: bool, redirect_only: bool) -> Arc<HttpProx
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()
     };
-    let mut proxy = HttpProxy::new(Phases { shared: Arc::clone(shared), redirect_only }, Arc::new(conf));
+    let phases = Phases { shared: Arc::clone(shared), redirect_only, connector: Arc::clone(connector) };
+    let mut proxy = HttpProxy::new(phases, Arc::new(conf));
     proxy.handle_init_modules();
     let mut options = HttpServerOptions::default();
     options.h2c = http2;

@@ -1,0 +1,195 @@
+//! The short way to an upstream, for the requests that most are: without a body, over HTTP/1.1 or HTTP/2, to an HTTP/1 server.
+//!
+//! The framework's own way joins two halves by channels, clones the head with its spelling and takes the client's connection
+//! down after any failure. Here one loop reads the server and watches the client. The connections, their pool, the reading and
+//! the validation of responses are the framework's all the same, and choosing, dressing, retrying and judging failures are what
+//! the general way does: everything that needs more (bodies, upgrades, unusual connection options) takes that way.
+
+use super::{
+    ctx::Ctx,
+    phases::{Phases, final_status},
+};
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use pingora_core::{
+    Error, ErrorSource, ErrorType, Result,
+    protocols::http::{HttpTask, v1::client::HttpSession},
+    upstreams::peer::{HttpPeer, Peer},
+};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+/// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
+const MOST_INFORMATIONAL: usize = 8;
+
+/// Whether a request without a body can go the short way: a method that needs none, in origin form, nothing asked of the
+/// connection beyond keeping or closing it.
+pub fn suits(session: &Session) -> bool {
+    let head = session.req_header();
+    let headers = &head.headers;
+    let usual = |value: &http::HeaderValue| {
+        value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
+    };
+    matches!(head.method, Method::GET | Method::HEAD | Method::DELETE)
+        && matches!(head.version, Version::HTTP_11 | Version::HTTP_2)
+        && head.raw_path().starts_with(b"/")
+        && headers.get_all(header::CONNECTION).iter().all(usual)
+        && ![header::UPGRADE, header::EXPECT, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name))
+}
+
+/// What became of one attempt.
+enum Attempt {
+    /// The response is with the client.
+    Done,
+    /// It never reached a server.
+    Unsent(Box<Error>),
+    /// It failed before anything of a response was passed on.
+    Failed(Box<Error>),
+}
+
+impl Phases {
+    /// Sends the request and passes the response on, or answers that it failed.
+    ///
+    /// # Errors
+    /// The client is gone, or a response that had begun cannot be ended: its connection must not be used again.
+    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        loop {
+            let attempt = match self.choose_server(ctx) {
+                Ok(peer) => self.attempt(session, ctx, &peer).await?,
+                Err(error) => Attempt::Unsent(error),
+            };
+            let (error, again) = match attempt {
+                Attempt::Done => return Ok(()),
+                Attempt::Unsent(error) => (error, self.may_retry(ctx)),
+                Attempt::Failed(error) => {
+                    let again = self.retries_after(&error, session, ctx);
+                    (error, again)
+                }
+            };
+            if again {
+                continue;
+            }
+            let Some(rejection) = self.judge_failure(&error, ctx) else { return Err(error) };
+            return Box::pin(self.reject(session, ctx, &rejection)).await.map(|_| ());
+        }
+    }
+
+    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer) -> Result<Attempt> {
+        let head = self.request_head(session, ctx)?;
+        let connected = self.connector.get_http_session(peer).await;
+        let mut server = match connected {
+            Ok((server, _reused)) => server,
+            Err(error) => return Ok(Attempt::Unsent(error.into_up())),
+        };
+        server.read_timeout = peer.options.read_timeout;
+        server.write_timeout = peer.options.write_timeout;
+        if let Err(error) = server.write_request_header(Box::new(head)).await {
+            return Ok(Attempt::Failed(error.into_up()));
+        }
+        match self.pass_on(session, ctx, &mut server).await {
+            Ok(()) => {
+                self.connector.release_http_session(server, peer, peer.idle_timeout()).await;
+                Ok(Attempt::Done)
+            }
+            // Nothing of a response is with the client: it can still be told, or another server asked.
+            Err(error) if *error.esource() == ErrorSource::Upstream && final_status(session).is_none() => {
+                Ok(Attempt::Failed(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The head for the server: the client's without what concerned its connection, dressed.
+    fn request_head(&self, session: &Session, ctx: &Ctx) -> Result<RequestHeader> {
+        let from = session.req_header();
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.method = from.method.clone();
+        parts.version = Version::HTTP_11;
+        parts.headers = from.headers.clone();
+        strip_hop_by_hop(&mut parts.headers);
+        self.dress_request(session, &mut parts, ctx)?;
+        Ok(RequestHeader::from(parts))
+    }
+
+    /// Reads the response and writes it, watching for a client that leaves.
+    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
+        let mut informational = 0;
+        loop {
+            let task = tokio::select! {
+                biased;
+                task = server.read_response_task() => task.map_err(Error::into_up)?,
+                left = session.as_downstream_mut().read_body_or_idle(true) => {
+                    return Err(left.err().unwrap_or_else(|| Error::new(ErrorType::ConnectionClosed)).into_down());
+                }
+            };
+            match task {
+                HttpTask::Header(mut head, end) => {
+                    if head.status.is_informational() {
+                        informational += 1;
+                        if informational > MOST_INFORMATIONAL {
+                            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "informational for ever").into_up());
+                        }
+                    } else {
+                        frame(&mut head, session.req_header().method == Method::HEAD, end)?;
+                    }
+                    let passed_on = !head.status.is_informational();
+                    self.dress_response(session, &mut head, ctx)?;
+                    session.write_response_header(head, end && passed_on).await.map_err(Error::into_down)?;
+                    if end && passed_on {
+                        return Ok(());
+                    }
+                }
+                HttpTask::Body(data, end) => {
+                    if end {
+                        ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
+                    }
+                    let data = data.filter(|data| end || !data.is_empty());
+                    if data.is_some() || end {
+                        session.write_response_body(data, end).await.map_err(Error::into_down)?;
+                    }
+                    if end {
+                        return Ok(());
+                    }
+                }
+                HttpTask::Done | HttpTask::Trailer(_) => {
+                    return session.write_response_body(None, true).await.map_err(Error::into_down);
+                }
+                HttpTask::UpgradedBody(..) => {
+                    return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for").into_up());
+                }
+                HttpTask::Failed(error) => return Err(error.into_up()),
+            }
+        }
+    }
+}
+
+/// RFC 9110, section 7.6.1. `Connection` names nothing beyond itself here, or the request goes the general way.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let of_the_connection = |name: &&header::HeaderName| {
+        matches!(
+            name.as_str(),
+            "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "te"
+                | "trailer"
+                | "proxy-authorization"
+                | "http2-settings"
+                | "content-length"
+        )
+    };
+    let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// A body that ends with the server's connection is passed on in chunks, so that the client's can be kept.
+fn frame(head: &mut ResponseHeader, is_head: bool, end: bool) -> Result<()> {
+    let bodiless = is_head || end || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let framed = head.headers.contains_key(header::TRANSFER_ENCODING) || head.headers.contains_key(header::CONTENT_LENGTH);
+    if !bodiless && !framed {
+        head.set_version(Version::HTTP_11);
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
+}
