@@ -36,31 +36,31 @@ impl Exchange<'_> {
         write_time(self.began_unix_ns, out);
         out.push(b'"');
         let mut line = Fields { out };
-        line.plain("request_id", Some(self.request_id));
-        line.plain("trace_id", Some(self.trace_id));
-        line.address("client_address", self.client);
-        line.text("method", Some(self.method));
-        line.plain("scheme", Some(self.scheme));
-        line.text("host", Some(self.host));
-        line.text("path", Some(self.path));
-        line.text("route", Some(self.route));
-        line.plain("protocol", Some(self.protocol));
-        line.number("status", Some(u64::from(self.status)));
-        line.plain("outcome", Some(self.outcome.label()));
-        line.plain("reason", self.reason);
-        line.plain("policy", self.policy.map(Policy::label));
-        line.text("subject", self.logged_subject(log.subject).as_deref());
-        line.text("client_id", self.client_id);
-        line.text("issuer", self.issuer);
-        line.number("request_bytes", Some(self.request_bytes));
-        line.number("response_bytes", Some(self.response_bytes));
-        line.milliseconds("duration_ms", Some(self.duration_ns));
-        line.milliseconds("upstream_ms", self.upstream_ns);
-        line.text("upstream", self.upstream);
-        line.number("upstream_status", self.upstream_status.map(u64::from));
-        line.number("retries", Some(u64::from(self.retries)));
-        line.text("user_agent", self.user_agent);
-        line.text("origin", self.origin);
+        line.plain(",\"request_id\":", Some(self.request_id));
+        line.plain(",\"trace_id\":", Some(self.trace_id));
+        line.address(",\"client_address\":", self.client);
+        line.text(",\"method\":", Some(self.method));
+        line.plain(",\"scheme\":", Some(self.scheme));
+        line.text(",\"host\":", Some(self.host));
+        line.text(",\"path\":", Some(self.path));
+        line.text(",\"route\":", Some(self.route));
+        line.plain(",\"protocol\":", Some(self.protocol));
+        line.number(",\"status\":", Some(u64::from(self.status)));
+        line.plain(",\"outcome\":", Some(self.outcome.label()));
+        line.plain(",\"reason\":", self.reason);
+        line.plain(",\"policy\":", self.policy.map(Policy::label));
+        line.text(",\"subject\":", self.logged_subject(log.subject).as_deref());
+        line.text(",\"client_id\":", self.client_id);
+        line.text(",\"issuer\":", self.issuer);
+        line.number(",\"request_bytes\":", Some(self.request_bytes));
+        line.number(",\"response_bytes\":", Some(self.response_bytes));
+        line.milliseconds(",\"duration_ms\":", Some(self.duration_ns));
+        line.milliseconds(",\"upstream_ms\":", self.upstream_ns);
+        line.text(",\"upstream\":", self.upstream);
+        line.number(",\"upstream_status\":", self.upstream_status.map(u64::from));
+        line.number(",\"retries\":", Some(u64::from(self.retries)));
+        line.text(",\"user_agent\":", self.user_agent);
+        line.text(",\"origin\":", self.origin);
         out.extend_from_slice(b"}\n");
     }
 
@@ -100,10 +100,9 @@ struct Fields<'o> {
 }
 
 impl Fields<'_> {
+    /// `name` comes as `,"name":`, so that it is one copy.
     fn name(&mut self, name: &str) {
-        self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
     }
 
     fn text(&mut self, name: &str, value: Option<&str>) {

@@ -112,10 +112,10 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         // Whoever waits for the client has nothing more to write at this moment: a head whose body is yet to come, or half a
         // body, must not wait for the rest. An answer that is whole was flushed before.
-        if !this.waiting.is_empty() {
-            if let Poll::Ready(Err(error)) = this.poll_write_all_before(context, &[]) {
-                return Poll::Ready(Err(error));
-            }
+        if !this.waiting.is_empty()
+            && let Poll::Ready(Err(error)) = this.poll_write_all_before(context, &[])
+        {
+            return Poll::Ready(Err(error));
         }
         if this.taken < this.peeked.len() {
             let left = &this.peeked[this.taken..];

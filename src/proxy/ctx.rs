@@ -38,8 +38,8 @@ pub struct Ctx {
     pub(super) principal: Option<Arc<VerifiedToken>>,
     pub(super) headers: Option<ResponseHeaders>,
     pub(super) forward: Option<Forward>,
-    /// Held until the exchange ends.
-    pub(super) _bulk: Option<BulkSlot>,
+    #[expect(dead_code, reason = "held until the exchange ends, never read")]
+    pub(super) bulk: Option<BulkSlot>,
     pub(super) outcome: Outcome,
     pub(super) reason: Option<&'static str>,
     pub(super) policy: Option<Policy>,
@@ -102,7 +102,7 @@ impl Ctx {
             principal: None,
             headers: None,
             forward: None,
-            _bulk: None,
+            bulk: None,
             outcome: Outcome::Rejected,
             reason: None,
             policy: None,

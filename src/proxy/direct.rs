@@ -7,7 +7,7 @@
 
 use super::{
     ctx::Ctx,
-    phases::{Phases, final_status},
+    phases::{Phases, dress_request, final_status},
 };
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_core::{
@@ -74,7 +74,7 @@ impl Phases {
     }
 
     async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer) -> Result<Attempt> {
-        let head = self.request_head(session, ctx)?;
+        let head = Self::request_head(session, ctx)?;
         let connected = self.connector.get_http_session(peer).await;
         let mut server = match connected {
             Ok((server, _reused)) => server,
@@ -99,14 +99,14 @@ impl Phases {
     }
 
     /// The head for the server: the client's without what concerned its connection, dressed.
-    fn request_head(&self, session: &Session, ctx: &Ctx) -> Result<RequestHeader> {
+    fn request_head(session: &Session, ctx: &Ctx) -> Result<RequestHeader> {
         let from = session.req_header();
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = from.method.clone();
         parts.version = Version::HTTP_11;
         parts.headers = from.headers.clone();
         strip_hop_by_hop(&mut parts.headers);
-        self.dress_request(session, &mut parts, ctx)?;
+        dress_request(session, &mut parts, ctx)?;
         Ok(RequestHeader::from(parts))
     }
 

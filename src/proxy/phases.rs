@@ -86,7 +86,7 @@ impl ProxyHttp for Phases {
 
     async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Box<Ctx>) -> Result<()> {
         let mut parts = heads::take_request(head);
-        self.dress_request(session, &mut parts, ctx)?;
+        dress_request(session, &mut parts, ctx)?;
         // The gateway has answered it: a body that the client waits to send is asked for here.
         if parts.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
             parts.headers.remove(header::EXPECT);
@@ -238,37 +238,6 @@ impl Phases {
         Ok(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed))
     }
 
-    /// Makes the client's head the upstream's: another target, other forwarding and identity fields.
-    pub(super) fn dress_request(&self, session: &Session, parts: &mut http::request::Parts, ctx: &Ctx) -> Result<()> {
-        let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
-        let target = PathAndQuery::from_maybe_shared(forward.target().clone())
-            .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
-        let hop = Hop {
-            peer: ctx.peer,
-            peer_is_trusted: ctx.client.peer_is_trusted,
-            prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
-            request_id: &ctx.ids.request_id,
-            traceparent: &ctx.ids.traceparent,
-            forward_authorization: ctx.gateway.auth.forward_authorization,
-        };
-        let request = ctx.request(session);
-        let names = &ctx.gateway.auth.identity_headers;
-        parts.uri = Uri::from(target);
-        // Grown once for all that is set below.
-        parts.headers.reserve(SET_ON_REQUESTS);
-        edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
-            Edit::Remove(name) => drop(parts.headers.remove(name)),
-            Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
-        });
-        let host = match &ctx.server_host {
-            None if parts.headers.contains_key(header::HOST) => None,
-            None => request.host().and_then(|host| HeaderValue::try_from(host).ok()),
-            Some(host) => Some(host.clone()),
-        };
-        host.map(|host| parts.headers.insert(header::HOST, host));
-        Ok(())
-    }
-
     /// Makes the upstream's head the client's: bounded, without what is not the upstream's to say, decorated.
     pub(super) fn dress_response(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
@@ -340,7 +309,7 @@ impl Phases {
 
     /// Takes in what can be taken in before a server is asked.
     async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, mut forward: Forward) -> Result<bool> {
-        ctx._bulk = forward.take_bulk();
+        ctx.bulk = forward.take_bulk();
         if !ctx.gateway.upstreams.at(forward.upstream()).has_address() {
             self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             return Box::pin(self.reject(session, ctx, &Rejection::NoUpstream)).await;
@@ -425,6 +394,37 @@ impl Phases {
         self.shared.metrics.upstream_retried(forward.upstream());
         true
     }
+}
+
+/// Makes the client's head the upstream's: another target, other forwarding and identity fields.
+pub(super) fn dress_request(session: &Session, parts: &mut http::request::Parts, ctx: &Ctx) -> Result<()> {
+    let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
+    let target = PathAndQuery::from_maybe_shared(forward.target().clone())
+        .map_err(|_| Error::explain(ErrorType::InternalError, "a judged path is no request target"))?;
+    let hop = Hop {
+        peer: ctx.peer,
+        peer_is_trusted: ctx.client.peer_is_trusted,
+        prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
+        request_id: &ctx.ids.request_id,
+        traceparent: &ctx.ids.traceparent,
+        forward_authorization: ctx.gateway.auth.forward_authorization,
+    };
+    let request = ctx.request(session);
+    let names = &ctx.gateway.auth.identity_headers;
+    parts.uri = Uri::from(target);
+    // Grown once for all that is set below.
+    parts.headers.reserve(SET_ON_REQUESTS);
+    edit_request(&request, names, forward.principal().map(Arc::as_ref), hop, |edit| match edit {
+        Edit::Remove(name) => drop(parts.headers.remove(name)),
+        Edit::Set(name, value) => drop(parts.headers.insert(name, value)),
+    });
+    let host = match &ctx.server_host {
+        None if parts.headers.contains_key(header::HOST) => None,
+        None => request.host().and_then(|host| HeaderValue::try_from(host).ok()),
+        Some(host) => Some(host.clone()),
+    };
+    host.map(|host| parts.headers.insert(header::HOST, host));
+    Ok(())
 }
 
 /// The status of the answer that was written, which "100 Continue" is not.
