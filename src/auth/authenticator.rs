@@ -56,6 +56,9 @@ impl Authenticator {
         if token.len() > self.token_size {
             return Err(refuse(None)(InvalidReason::TooLarge));
         }
+        if !UnverifiedToken(token).is_one_token() {
+            return Err(refuse(None)(InvalidReason::Malformed));
+        }
         let jws = Jws::parse(token).ok_or_else(|| refuse(None)(InvalidReason::Malformed))?;
         let named = self.named(jws.claims.get("iss"));
         let refuse = refuse(named.map(|(index, _)| index));

@@ -10,6 +10,16 @@ use std::fmt;
 #[derive(Clone, Copy)]
 pub struct UnverifiedToken<'a>(pub(super) &'a str);
 
+impl UnverifiedToken<'_> {
+    /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header (RFC 6750, 2.1). A
+    /// token that was verified before is one; only others need be looked at.
+    pub(super) fn is_one_token(self) -> bool {
+        let token = self.0.trim_end_matches('=').as_bytes();
+        let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        !token.is_empty() && token.iter().all(in_alphabet)
+    }
+}
+
 impl fmt::Debug for UnverifiedToken<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("[redacted]")
@@ -25,13 +35,13 @@ pub enum Credentials<'a> {
     OtherScheme,
     /// Several `Authorization` headers: a 400.
     Several,
-    /// Bearer, but not one token of b64token characters.
+    /// Bearer without a token, or with bytes that are no text.
     Malformed,
-    /// One bearer token.
+    /// What is presented as a bearer token; whether it is one at all is looked at when it was not seen before.
     Bearer(UnverifiedToken<'a>),
 }
 
-/// Reads the credentials of a request; costs one header look-up and one pass over the token.
+/// Reads the credentials of a request; costs one header look-up.
 #[must_use]
 pub fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -45,9 +55,9 @@ pub fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Credentials::OtherScheme;
     }
-    match b64token(skip_spaces(rest)) {
-        Some(token) => Credentials::Bearer(UnverifiedToken(token)),
-        None => Credentials::Malformed,
+    match std::str::from_utf8(skip_spaces(rest)) {
+        Ok(token) if !token.is_empty() => Credentials::Bearer(UnverifiedToken(token)),
+        _ => Credentials::Malformed,
     }
 }
 
@@ -55,25 +65,6 @@ pub fn credentials(headers: &HeaderMap) -> Credentials<'_> {
 fn skip_spaces(bytes: &[u8]) -> &[u8] {
     let spaces = bytes.iter().take_while(|&&byte| byte == b' ').count();
     &bytes[spaces..]
-}
-
-/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header.
-#[expect(clippy::needless_bitwise_bool, reason = "lazy operators are branches, one for each byte")]
-fn b64token(bytes: &[u8]) -> Option<&str> {
-    let padding = bytes.iter().rev().take_while(|&&byte| byte == b'=').count();
-    let token = &bytes[..bytes.len() - padding];
-    // Without a way out of the loop, so that the compiler looks at many bytes at a time: this is all that stands between a
-    // token seen before and its verdict.
-    let in_alphabet = token.iter().fold(true, |so_far, &byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let mark = (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~') | (byte == b'+') | (byte == b'/');
-        so_far & (letter | digit | mark)
-    });
-    if token.is_empty() || !in_alphabet {
-        return None;
-    }
-    std::str::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub struct Ctx {
     pub(super) principal: Option<Arc<VerifiedToken>>,
     pub(super) headers: Option<ResponseHeaders>,
     pub(super) forward: Option<Forward>,
-    #[expect(dead_code, reason = "held until the exchange ends, never read")]
+    /// Held until the exchange ends.
     pub(super) bulk: Option<BulkSlot>,
     pub(super) outcome: Outcome,
     pub(super) reason: Option<&'static str>,

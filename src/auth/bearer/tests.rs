@@ -12,6 +12,7 @@ fn check(values: &[&[u8]], expected: &str) {
         Credentials::OtherScheme => "other scheme".to_owned(),
         Credentials::Several => "several".to_owned(),
         Credentials::Malformed => "malformed".to_owned(),
+        Credentials::Bearer(token) if !token.is_one_token() => "malformed".to_owned(),
         Credentials::Bearer(UnverifiedToken(token)) => format!("bearer {token}"),
     };
     assert_eq!(found, expected, "{values:?}");

@@ -283,3 +283,13 @@ fn no_chance_is_asked_for_where_all_is_written() {
     assert!(fine.is_logged(&log(), || panic!("asked")));
     assert!(exchange("x").is_logged(&Log { sample_ok: 0.0, ..log() }, || panic!("asked")));
 }
+
+proptest! {
+    #[test]
+    fn any_time_is_written_as_a_calendar_writes_it(unix_ns in any::<u64>()) {
+        let mut out = Vec::new();
+        super::write_time(unix_ns, &mut out);
+        let expected = humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(unix_ns));
+        prop_assert_eq!(String::from_utf8(out).expect("ASCII"), expected.to_string());
+    }
+}
