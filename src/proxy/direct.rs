@@ -75,10 +75,14 @@ impl Phases {
 
     async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer) -> Result<Attempt> {
         let head = Self::request_head(session, ctx)?;
-        let connected = self.connector.get_http_session(peer).await;
-        let mut server = match connected {
-            Ok((server, _reused)) => server,
-            Err(error) => return Ok(Attempt::Unsent(error.into_up())),
+        // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
+        let pooled = self.connector.reused_http_session(peer).await;
+        let mut server = match pooled {
+            Some(server) => server,
+            None => match Box::pin(self.connector.get_http_session(peer)).await {
+                Ok((server, _reused)) => server,
+                Err(error) => return Ok(Attempt::Unsent(error.into_up())),
+            },
         };
         server.read_timeout = peer.options.read_timeout;
         server.write_timeout = peer.options.write_timeout;
