@@ -10,7 +10,7 @@
 //! ```text
 //! listener ── proxy: request_filter ── pipeline::decide ─┬─ reply ──────────────────────┬─ response_headers ── client
 //!             (takes one Arc<Gateway>)                   └─ forward ── upstream ────────┘
-//!                                                                   proxy: response_filter
+//!                                                           proxy: direct, or the framework's own way
 //!
 //!             proxy: logging ── observe: metrics and access log, once for each request
 //! ```
