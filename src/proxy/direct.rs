@@ -1,14 +1,17 @@
-//! The short way to an upstream, for the requests that most are: without a body, over HTTP/1.1 or HTTP/2, to an HTTP/1 server.
+//! The short way to an upstream, for the requests that most are: without a body or with one that is held, over HTTP/1.1 or
+//! HTTP/2, to an HTTP/1 server.
 //!
 //! The framework's own way joins two halves by channels, clones the head with its spelling and takes the client's connection
 //! down after any failure. Here one loop reads the server and watches the client. The connections, their pool, the reading and
 //! the validation of responses are the framework's all the same, and choosing, dressing, retrying and judging failures are what
-//! the general way does: everything that needs more (bodies, upgrades, unusual connection options) takes that way.
+//! the general way does: everything that needs more (streamed bodies, upgrades, unusual connection options) takes that way.
 
 use super::{
     ctx::Ctx,
     phases::{Phases, dress_request, final_status},
 };
+use crate::response_headers::decimal;
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_core::{
     Error, ErrorSource, ErrorType, Result,
@@ -21,19 +24,22 @@ use pingora_proxy::Session;
 /// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
 const MOST_INFORMATIONAL: usize = 8;
 
-/// Whether a request without a body can go the short way: a method that needs none, in origin form, nothing asked of the
-/// connection beyond keeping or closing it.
-pub fn suits(session: &Session) -> bool {
+/// Whether a request can go the short way: in origin form, its body (if it is of a kind that has one) held whole, nothing asked
+/// of the connection beyond keeping or closing it.
+pub fn suits(session: &Session, held: Option<&Bytes>) -> bool {
     let head = session.req_header();
     let headers = &head.headers;
     let usual = |value: &http::HeaderValue| {
         value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
     };
-    matches!(head.method, Method::GET | Method::HEAD | Method::DELETE)
-        && matches!(head.version, Version::HTTP_11 | Version::HTTP_2)
+    let fits = match held {
+        None => matches!(head.method, Method::GET | Method::HEAD | Method::DELETE),
+        Some(_) => matches!(head.method, Method::POST | Method::PUT | Method::PATCH),
+    };
+    fits && matches!(head.version, Version::HTTP_11 | Version::HTTP_2)
         && head.raw_path().starts_with(b"/")
         && headers.get_all(header::CONNECTION).iter().all(usual)
-        && ![header::UPGRADE, header::EXPECT, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name))
+        && ![header::UPGRADE, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name))
 }
 
 /// What became of one attempt.
@@ -51,10 +57,10 @@ impl Phases {
     ///
     /// # Errors
     /// The client is gone, or a response that had begun cannot be ended: its connection must not be used again.
-    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx, held: Option<Bytes>) -> Result<()> {
         loop {
             let attempt = match self.choose_server(ctx) {
-                Ok(peer) => self.attempt(session, ctx, &peer).await?,
+                Ok(peer) => self.attempt(session, ctx, &peer, held.as_ref()).await?,
                 Err(error) => Attempt::Unsent(error),
             };
             let (error, again) = match attempt {
@@ -73,8 +79,8 @@ impl Phases {
         }
     }
 
-    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer) -> Result<Attempt> {
-        let head = Self::request_head(session, ctx)?;
+    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, held: Option<&Bytes>) -> Result<Attempt> {
+        let head = Self::request_head(session, ctx, held)?;
         // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
         let pooled = self.connector.reused_http_session(peer).await;
         let mut server = match pooled {
@@ -88,6 +94,13 @@ impl Phases {
         server.write_timeout = peer.options.write_timeout;
         if let Err(error) = server.write_request_header(Box::new(head)).await {
             return Ok(Attempt::Failed(error.into_up()));
+        }
+        if let Some(body) = held {
+            // From here on the server may have seen it: such a request is not sent again.
+            ctx.request_bytes = body.len() as u64;
+            if let Err(error) = send_body(&mut server, body).await {
+                return Ok(Attempt::Failed(error.into_up()));
+            }
         }
         match self.pass_on(session, ctx, &mut server).await {
             Ok(()) => {
@@ -103,13 +116,16 @@ impl Phases {
     }
 
     /// The head for the server: the client's without what concerned its connection, dressed.
-    fn request_head(session: &Session, ctx: &Ctx) -> Result<RequestHeader> {
+    fn request_head(session: &Session, ctx: &Ctx, held: Option<&Bytes>) -> Result<RequestHeader> {
         let from = session.req_header();
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = from.method.clone();
         parts.version = Version::HTTP_11;
         parts.headers = from.headers.clone();
         strip_hop_by_hop(&mut parts.headers);
+        if let Some(body) = held {
+            parts.headers.insert(header::CONTENT_LENGTH, decimal(body.len() as u64));
+        }
         dress_request(session, &mut parts, ctx)?;
         Ok(RequestHeader::from(parts))
     }
@@ -166,6 +182,11 @@ impl Phases {
     }
 }
 
+async fn send_body(server: &mut HttpSession, body: &Bytes) -> Result<()> {
+    server.write_body(body).await?;
+    server.finish_body().await.map(|_| ())
+}
+
 /// RFC 9110, section 7.6.1. `Connection` names nothing beyond itself here, or the request goes the general way.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let of_the_connection = |name: &&header::HeaderName| {
@@ -178,7 +199,9 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 | "trailer"
                 | "proxy-authorization"
                 | "http2-settings"
+                // The length is that of what is held; a client that waited to be asked for its body was asked.
                 | "content-length"
+                | "expect"
         )
     };
     let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().collect();

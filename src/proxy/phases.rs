@@ -321,8 +321,10 @@ impl Phases {
             Box::pin(take_in_small_body(session, ctx.gateway.bounds.body_timeout)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
             ctx.streamed = !session.as_downstream_mut().is_body_done();
-        } else if direct::suits(session) {
-            return self.forward_directly(session, ctx).await.map(|()| true);
+        }
+        let held = if ctx.has_body && !ctx.streamed { session.as_downstream().get_retry_buffer() } else { None };
+        if ctx.has_body == held.is_some() && direct::suits(session, held.as_ref()) {
+            return self.forward_directly(session, ctx, held).await.map(|()| true);
         }
         Ok(false)
     }
