@@ -26,13 +26,13 @@ const MOST_INFORMATIONAL: usize = 8;
 
 /// Whether a request can go the short way: in origin form, its body (if it is of a kind that has one) held whole, nothing asked
 /// of the connection beyond keeping or closing it.
-pub fn suits(session: &Session, held: Option<&Bytes>) -> bool {
+pub fn suits(session: &Session, body: Option<&Bytes>) -> bool {
     let head = session.req_header();
     let headers = &head.headers;
     let usual = |value: &http::HeaderValue| {
         value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
     };
-    let fits = match held {
+    let fits = match body {
         None => matches!(head.method, Method::GET | Method::HEAD | Method::DELETE),
         Some(_) => matches!(head.method, Method::POST | Method::PUT | Method::PATCH),
     };
@@ -57,10 +57,10 @@ impl Phases {
     ///
     /// # Errors
     /// The client is gone, or a response that had begun cannot be ended: its connection must not be used again.
-    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx, held: Option<Bytes>) -> Result<()> {
+    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx, body: Option<Bytes>) -> Result<()> {
         loop {
             let attempt = match self.choose_server(ctx) {
-                Ok(peer) => self.attempt(session, ctx, &peer, held.as_ref()).await?,
+                Ok(peer) => self.attempt(session, ctx, &peer, body.as_ref()).await?,
                 Err(error) => Attempt::Unsent(error),
             };
             let (error, again) = match attempt {
@@ -79,8 +79,8 @@ impl Phases {
         }
     }
 
-    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, held: Option<&Bytes>) -> Result<Attempt> {
-        let head = Self::request_head(session, ctx, held)?;
+    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, body: Option<&Bytes>) -> Result<Attempt> {
+        let head = Self::request_head(session, ctx, body)?;
         // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
         let pooled = self.connector.reused_http_session(peer).await;
         let mut server = match pooled {
@@ -95,7 +95,7 @@ impl Phases {
         if let Err(error) = server.write_request_header(Box::new(head)).await {
             return Ok(Attempt::Failed(error.into_up()));
         }
-        if let Some(body) = held {
+        if let Some(body) = body {
             // From here on the server may have seen it: such a request is not sent again.
             ctx.request_bytes = body.len() as u64;
             if let Err(error) = send_body(&mut server, body).await {
@@ -116,14 +116,14 @@ impl Phases {
     }
 
     /// The head for the server: the client's without what concerned its connection, dressed.
-    fn request_head(session: &Session, ctx: &Ctx, held: Option<&Bytes>) -> Result<RequestHeader> {
+    fn request_head(session: &Session, ctx: &Ctx, body: Option<&Bytes>) -> Result<RequestHeader> {
         let from = session.req_header();
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = from.method.clone();
         parts.version = Version::HTTP_11;
         parts.headers = from.headers.clone();
         strip_hop_by_hop(&mut parts.headers);
-        if let Some(body) = held {
+        if let Some(body) = body {
             parts.headers.insert(header::CONTENT_LENGTH, decimal(body.len() as u64));
         }
         dress_request(session, &mut parts, ctx)?;
