@@ -41,7 +41,7 @@
 //! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
-//! | [`secret`] | text that is never printed |
+//! | [`secret`], [`json`] | text that is never printed; JSON strings |
 //!
 //! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
 //! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through.
@@ -126,4 +126,5 @@ pub mod admin;
 pub mod demo;
 
 // What everybody uses.
+pub mod json;
 pub mod secret;

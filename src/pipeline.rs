@@ -222,20 +222,24 @@ impl<'a> Walk<'a> {
     /// A told length over every bound there is, is refused at once. A route's own bound waits for the token, so that routes
     /// cannot be told apart without one.
     fn check_largest_body(&self) -> Result<(), Rejection> {
-        let largest = self.gateway.routes.iter().map(|route| route.body).max().unwrap_or(0).max(self.gateway.bounds.body);
-        match self.request.content_length() {
-            Some(length) if length > self.gateway.bounds.body && length > largest => Err(Rejection::BodyTooLarge(largest)),
-            _ => Ok(()),
-        }
+        let bound = self.gateway.bounds.body;
+        let Some(length) = self.told_length().filter(|length| *length > bound) else { return Ok(()) };
+        let largest = self.gateway.routes.iter().map(|route| route.body).max().unwrap_or(0).max(bound);
+        if length > largest { Err(Rejection::BodyTooLarge(largest)) } else { Ok(()) }
     }
 
     /// A told length over the place's own bound is refused before the body is read.
     fn check_body_bound(&self, route: Option<&Route>) -> Result<(), Rejection> {
         let bound = route.map_or(self.gateway.bounds.body, |route| route.body);
-        match self.request.content_length() {
+        match self.told_length() {
             Some(length) if length > bound => Err(Rejection::BodyTooLarge(bound)),
             _ => Ok(()),
         }
+    }
+
+    /// The length of a body that follows, if the head tells it.
+    fn told_length(&self) -> Option<u64> {
+        if self.request.has_body { self.request.content_length() } else { None }
     }
 
     /// A preflight (Fetch, section 4.8): no token, no upstream, the route's methods.

@@ -4,12 +4,13 @@
 
 use crate::{
     auth::InvalidReason,
+    json,
     limit::{Policy, Refusal},
     response_headers::decimal,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use std::borrow::Cow;
 
 /// Why the gateway answers a request itself instead of forwarding it.
 #[derive(Clone, Debug)]
@@ -105,24 +106,8 @@ pub struct Reply {
     pub close: bool,
 }
 
-/// The members of an error's body, in the order in which people read them.
-#[derive(Serialize)]
-struct Body<'a> {
-    /// RFC 9457, section 3.1.1, where the client asked for its form: `about:blank` says that the status tells all there is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'static str>,
-    message: &'static str,
-    code: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'a str>,
-    request_id: &'a str,
-}
+/// Bytes that nearly every error's body fits in.
+const BODY: usize = 320;
 
 /// One row of the table: status, code, message.
 type Row = (StatusCode, &'static str, &'static str);
@@ -207,56 +192,73 @@ impl Rejection {
     }
 
     /// The sentence for the client.
-    fn detail(&self) -> String {
+    fn detail(&self) -> Cow<'_, str> {
         match self {
-            Self::InvalidRequest(detail) => (*detail).to_owned(),
-            Self::InvalidParameter { detail, .. } => detail.clone(),
-            Self::MissingToken => "send an access token in the header Authorization: Bearer <token>".to_owned(),
-            Self::InvalidToken(InvalidReason::Expired) => "get a new token".to_owned(),
-            Self::InvalidToken(_) => "the token is not acceptable here".to_owned(),
-            Self::InsufficientScope(scopes) => format!("one of these scopes is needed: {}", scopes.join(" ")),
-            Self::OriginNotAllowed => "this origin may not call the API from a browser".to_owned(),
-            Self::NotFound => "there is nothing at this path".to_owned(),
-            Self::MethodNotAllowed(allow) => format!("allowed: {}", allow.to_str().unwrap_or_default()),
-            Self::RequestTimeout => "the request came too slowly".to_owned(),
-            Self::BodyTooLarge(bound) => format!("the body may have at most {bound} bytes"),
-            Self::UriTooLong(bound) => format!("the request target may have at most {bound} bytes"),
-            Self::HeadersTooLarge => "the header fields are too many or too long".to_owned(),
-            Self::UnsupportedMediaType => "send the body as Content-Type: application/json".to_owned(),
-            Self::RateLimited(refusal) => refusal.detail(),
-            Self::RedirectHttps(_) => "this listener only redirects to https".to_owned(),
-            Self::BadUpstream => "the API could not be reached or did not answer in HTTP".to_owned(),
-            Self::NoUpstream => "no server of the API is known at this moment".to_owned(),
-            Self::KeysUnavailable => "the keys to verify the token are not available yet".to_owned(),
-            Self::Draining => "this gateway is about to stop".to_owned(),
-            Self::UpstreamTimeout => "the API did not answer in time".to_owned(),
-            Self::Internal => "the gateway failed; the request id helps to find out why".to_owned(),
+            Self::InvalidRequest(detail) => Cow::Borrowed(detail),
+            Self::InvalidParameter { detail, .. } => Cow::Borrowed(detail),
+            Self::MissingToken => Cow::Borrowed("send an access token in the header Authorization: Bearer <token>"),
+            Self::InvalidToken(InvalidReason::Expired) => Cow::Borrowed("get a new token"),
+            Self::InvalidToken(_) => Cow::Borrowed("the token is not acceptable here"),
+            Self::InsufficientScope(scopes) => Cow::Owned(format!("one of these scopes is needed: {}", scopes.join(" "))),
+            Self::OriginNotAllowed => Cow::Borrowed("this origin may not call the API from a browser"),
+            Self::NotFound => Cow::Borrowed("there is nothing at this path"),
+            Self::MethodNotAllowed(allow) => Cow::Owned(format!("allowed: {}", allow.to_str().unwrap_or_default())),
+            Self::RequestTimeout => Cow::Borrowed("the request came too slowly"),
+            Self::BodyTooLarge(bound) => Cow::Owned(format!("the body may have at most {bound} bytes")),
+            Self::UriTooLong(bound) => Cow::Owned(format!("the request target may have at most {bound} bytes")),
+            Self::HeadersTooLarge => Cow::Borrowed("the header fields are too many or too long"),
+            Self::UnsupportedMediaType => Cow::Borrowed("send the body as Content-Type: application/json"),
+            Self::RateLimited(refusal) => Cow::Owned(refusal.detail()),
+            Self::RedirectHttps(_) => Cow::Borrowed("this listener only redirects to https"),
+            Self::BadUpstream => Cow::Borrowed("the API could not be reached or did not answer in HTTP"),
+            Self::NoUpstream => Cow::Borrowed("no server of the API is known at this moment"),
+            Self::KeysUnavailable => Cow::Borrowed("the keys to verify the token are not available yet"),
+            Self::Draining => Cow::Borrowed("this gateway is about to stop"),
+            Self::UpstreamTimeout => Cow::Borrowed("the API did not answer in time"),
+            Self::Internal => Cow::Borrowed("the gateway failed; the request id helps to find out why"),
         }
     }
 
     /// The answer. `accept` are the request's header fields, `request_id` its name.
     #[must_use]
     pub fn reply(&self, accept: &HeaderMap, request_id: &HeaderValue) -> Reply {
-        let (status, code, message) = self.row();
+        let (status, ..) = self.row();
         let problem = wants_problem(accept);
-        let body = Body {
-            r#type: problem.then_some("about:blank"),
-            title: problem.then_some(message),
-            message,
-            code,
-            status: status.as_u16(),
-            detail: self.detail(),
-            policy: self.policy().map(Policy::label),
-            parameter: self.parameter(),
-            request_id: request_id.to_str().unwrap_or_default(),
-        };
-        // Numbers and strings always serialise; an empty body would still be a defined answer.
-        let body = Bytes::from(serde_json::to_vec(&body).unwrap_or_default());
+        let body = Bytes::from(self.body(problem, request_id));
         let media_type = if problem { "application/problem+json" } else { "application/json" };
         let mut headers = self.own_headers();
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
         headers.push((header::CONTENT_LENGTH, decimal(body.len() as u64)));
         Reply { status, headers, body, close: self.closes() }
+    }
+
+    /// The members in the order in which people read them. Where the client asked for the form of RFC 9457, `about:blank` says
+    /// that the status tells all there is (section 4.2.1).
+    fn body(&self, problem: bool, request_id: &HeaderValue) -> Vec<u8> {
+        let (status, code, message) = self.row();
+        let mut body = Vec::with_capacity(BODY);
+        let member = |body: &mut Vec<u8>, name: &str, value: &str| {
+            body.extend_from_slice(name.as_bytes());
+            json::write_string(value, body);
+        };
+        if problem {
+            member(&mut body, "{\"type\":", "about:blank");
+            member(&mut body, ",\"title\":", message);
+        }
+        member(&mut body, if problem { ",\"message\":" } else { "{\"message\":" }, message);
+        member(&mut body, ",\"code\":", code);
+        body.extend_from_slice(b",\"status\":");
+        body.extend_from_slice(status.as_str().as_bytes());
+        member(&mut body, ",\"detail\":", &self.detail());
+        if let Some(policy) = self.policy() {
+            member(&mut body, ",\"policy\":", policy.label());
+        }
+        if let Some(parameter) = self.parameter() {
+            member(&mut body, ",\"parameter\":", parameter);
+        }
+        member(&mut body, ",\"request_id\":", request_id.to_str().unwrap_or_default());
+        body.push(b'}');
+        body
     }
 
     /// The query parameter at fault.

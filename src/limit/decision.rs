@@ -296,21 +296,16 @@ impl Refusal {
     /// The sentence in the body: which limit, and how large it is.
     #[must_use]
     pub fn detail(&self) -> String {
-        let rate = self.quota.rate();
-        match self.policy {
-            Policy::User => format!("per-user limit of {} per second exceeded", counted(rate, "request")),
-            Policy::Global => format!("global limit of {} per second exceeded", counted(rate, "request")),
-            Policy::Address => format!("per-address limit of {} per second exceeded", counted(rate, "unauthenticated request")),
-            Policy::Bulk => {
-                format!("per-user limit of {} in flight exceeded", counted(u64::from(self.bulk_in_flight), "bulk request"))
-            }
-        }
+        let (whose, number, noun, end) = match self.policy {
+            Policy::User => ("per-user", self.quota.rate(), "request", "per second exceeded"),
+            Policy::Global => ("global", self.quota.rate(), "request", "per second exceeded"),
+            Policy::Address => ("per-address", self.quota.rate(), "unauthenticated request", "per second exceeded"),
+            Policy::Bulk => ("per-user", u64::from(self.bulk_in_flight), "bulk request", "in flight exceeded"),
+        };
+        // Joined, not formatted: a refusal must cost less than what it refuses.
+        let plural = if number == 1 { " " } else { "s " };
+        [whose, " limit of ", itoa::Buffer::new().format(number), " ", noun, plural, end].concat()
     }
-}
-
-fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }
 
 #[cfg(test)]

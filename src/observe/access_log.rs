@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::{
     config::{Log, LogFormat},
+    json,
     limit::Policy,
     reply::Outcome,
 };
@@ -188,33 +189,9 @@ impl Fields<'_> {
     }
 }
 
-/// A JSON string (RFC 8259, section 7), cut at a bound.
+/// A JSON string, cut at a bound.
 pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
-    let text = bounded(text);
-    out.push(b'"');
-    if needs_escape(text) {
-        for character in text.chars() {
-            match character {
-                '"' => out.extend_from_slice(b"\\\""),
-                '\\' => out.extend_from_slice(b"\\\\"),
-                control if u32::from(control) < 0x20 || u32::from(control) == 0x7f => {
-                    let _ = write!(out, "\\u{:04x}", u32::from(control));
-                }
-                other => {
-                    let _ = write!(out, "{other}");
-                }
-            }
-        }
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
-    out.push(b'"');
-}
-
-/// Without a way out of the loop, so that the compiler looks at many bytes at a time.
-#[expect(clippy::needless_bitwise_bool, reason = "lazy operators are branches, one for each byte")]
-fn needs_escape(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f))
+    json::write_string(bounded(text), out);
 }
 
 /// Text for people: what could start a line or a field, or move a cursor, is escaped.

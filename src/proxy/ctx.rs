@@ -34,6 +34,8 @@ pub struct Ctx {
     pub(super) peer: Option<IpAddr>,
     pub(super) https: bool,
     pub(super) ids: Ids,
+    /// It brings a well-formed `traceparent`, which goes on in place of the one made here.
+    pub(super) brings_trace: bool,
     pub(super) target: Target,
     pub(super) principal: Option<Arc<VerifiedToken>>,
     pub(super) headers: Option<ResponseHeaders>,
@@ -98,6 +100,7 @@ impl Ctx {
             peer: None,
             https: false,
             ids: Ids { request_id: HeaderValue::from_static("-"), traceparent: HeaderValue::from_static("-") },
+            brings_trace: false,
             target: Target::None,
             principal: None,
             headers: None,
@@ -151,7 +154,7 @@ impl Ctx {
         let exchange = Exchange {
             began_unix_ns: self.began.unix_ns,
             request_id: self.ids.request_id.to_str().unwrap_or_default(),
-            trace_id: incoming_trace(request.headers()).unwrap_or(made_here),
+            trace_id: if self.brings_trace { incoming_trace(request.headers()).unwrap_or(made_here) } else { made_here },
             client: self.client.address,
             method: request.method().as_str(),
             scheme: if self.https { "https" } else { "http" },

@@ -8,6 +8,7 @@
 
 use super::{
     ctx::Ctx,
+    idle,
     phases::{Phases, dress_request, final_status},
 };
 use crate::response_headers::decimal;
@@ -82,14 +83,14 @@ impl Phases {
     async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, body: Option<&Bytes>) -> Result<Attempt> {
         let head = Self::request_head(session, ctx, body)?;
         // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
-        let pooled = self.connector.reused_http_session(peer).await;
-        let mut server = match pooled {
-            Some(server) => server,
-            None => match Box::pin(self.connector.get_http_session(peer)).await {
-                Ok((server, _reused)) => server,
+        let stream = match idle::take(peer.reuse_hash(), ctx.upstream_began_ns.unwrap_or_default()) {
+            Some(stream) => stream,
+            None => match Box::pin(self.connector.new_stream(peer)).await {
+                Ok(stream) => stream,
                 Err(error) => return Ok(Attempt::Unsent(error.into_up())),
             },
         };
+        let mut server = HttpSession::new_with_options(stream, peer);
         server.read_timeout = peer.options.read_timeout;
         server.write_timeout = peer.options.write_timeout;
         if let Err(error) = server.write_request_header(Box::new(head)).await {
@@ -104,7 +105,10 @@ impl Phases {
         }
         match self.pass_on(session, ctx, &mut server).await {
             Ok(()) => {
-                self.connector.release_http_session(server, peer, peer.idle_timeout()).await;
+                server.respect_keepalive();
+                if let Some(stream) = server.reuse().await {
+                    idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default());
+                }
                 Ok(Attempt::Done)
             }
             // Nothing of a response is with the client: it can still be told, or another server asked.

@@ -7,6 +7,7 @@ mod connection;
 mod ctx;
 mod direct;
 mod heads;
+mod idle;
 mod listeners;
 mod logger;
 mod peers;

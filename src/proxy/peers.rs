@@ -1,5 +1,6 @@
 //! From the next server to a connection's parameters, and from the framework's errors to the contract's.
 
+use super::idle::IDLE_TIMEOUT;
 use crate::{
     observe::UpstreamFailure,
     reply::Rejection,
@@ -11,10 +12,6 @@ use pingora_core::{
     upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
 };
 use std::{net::SocketAddr, time::Duration};
-
-/// An idle upstream connection is given up after this long: below the keep-alive time of the usual servers (Node 5 s is the
-/// exception, nginx 75 s, Gunicorn behind a proxy 60 s), so that the gateway seldom writes into a connection that is closing.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How much longer than the client the upstream is waited for while a body is streamed.
 const MARGIN: Duration = Duration::from_secs(1);

@@ -20,13 +20,13 @@ use crate::{
     request::header_bytes,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
     token::{TokenAnswer, TokenEndpoint},
-    upstream::{Edit, Hop, edit_request, server_host},
+    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
 use pingora_core::{
-    Error, ErrorSource, ErrorType, Result, connectors::http::v1::Connector, modules::http::HttpModules, upstreams::peer::HttpPeer,
+    Error, ErrorSource, ErrorType, Result, connectors::TransportConnector, modules::http::HttpModules, upstreams::peer::HttpPeer,
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -43,8 +43,8 @@ pub struct Phases {
     pub shared: Arc<Shared>,
     /// These listeners only redirect to https.
     pub redirect_only: bool,
-    /// Connections to the servers for requests that are forwarded directly.
-    pub connector: Arc<Connector>,
+    /// Connects to servers for requests that are forwarded directly.
+    pub connector: Arc<TransportConnector>,
 }
 
 #[async_trait]
@@ -290,6 +290,7 @@ impl Phases {
         ctx.peer = peer.map(|peer| peer.to_canonical());
         ctx.client = client(peer, &session.req_header().headers, &ctx.gateway.server.trusted_proxies);
         ctx.ids = self.shared.ids.next(session.req_header().headers.get(REQUEST_ID));
+        ctx.brings_trace = incoming_trace(&session.req_header().headers).is_some();
         let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         ctx.https = over_tls || ctx.client.said_https;
     }
@@ -408,7 +409,7 @@ pub(super) fn dress_request(session: &Session, parts: &mut http::request::Parts,
         peer_is_trusted: ctx.client.peer_is_trusted,
         prefix: ctx.gateway.api.base_paths.get(forward.prefix()).map_or("", String::as_str),
         request_id: &ctx.ids.request_id,
-        traceparent: &ctx.ids.traceparent,
+        traceparent: if ctx.brings_trace { None } else { Some(&ctx.ids.traceparent) },
         forward_authorization: ctx.gateway.auth.forward_authorization,
     };
     let request = ctx.request(session);

@@ -4,7 +4,7 @@
 //! stealing costs 10 to 16 % of the time of a request here, and a connection's data stay in one core's cache.
 
 use super::{
-    Clock,
+    Clock, idle,
     listeners::{Bound, Connections, Serving, accept},
     logger,
     phases::Phases,
@@ -22,7 +22,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use pingora_core::{
     apps::{HttpServerApp, HttpServerOptions, http_app::HttpServer},
-    connectors::{ConnectorOptions, http::v1::Connector},
+    connectors::{ConnectorOptions, TransportConnector},
     listeners::tls::Acceptor,
     protocols::http::v2::server::default_h2_options,
     server::configuration::ServerConf,
@@ -131,7 +131,7 @@ pub fn start(mut gateway: Gateway, clock: Clock) -> Result<Running, RunError> {
             };
             accepted.push((socket.copy().map_err(RunError::System)?, serving));
         }
-        spawn_worker(worker, accepted).map_err(RunError::System)?;
+        spawn_worker(worker, clock, accepted).map_err(RunError::System)?;
     }
     let admin_address = format!("http://{}", admin_socket.local());
     let (never, admin_shutdown) = watch::channel(false);
@@ -192,7 +192,7 @@ struct Proxies {
 
 impl Proxies {
     fn new(shared: &Arc<Shared>) -> Self {
-        let connector = Arc::new(Connector::new(Some(ConnectorOptions::from_server_conf(&ServerConf {
+        let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&ServerConf {
             upstream_keepalive_pool_size: UPSTREAM_POOL,
             ..ServerConf::default()
         }))));
@@ -213,7 +213,7 @@ impl Proxies {
     }
 }
 
-fn proxy(shared: &Arc<Shared>, connector: &Arc<Connector>, http2: bool, redirect_only: bool) -> Arc<HttpProxy<Phases>> {
+fn proxy(shared: &Arc<Shared>, connector: &Arc<TransportConnector>, http2: bool, redirect_only: bool) -> Arc<HttpProxy<Phases>> {
     let gateway = shared.gateway.load();
     let most_retries = gateway.upstreams.0.iter().map(|upstream| upstream.settings.retries).max().unwrap_or(0);
     let conf = ServerConf {
@@ -285,7 +285,7 @@ fn spawn_log_writer(queue: &Arc<LogQueue>, output: LogOutput) -> Result<mpsc::Re
     Ok(log_written)
 }
 
-fn spawn_worker(number: usize, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>) -> io::Result<()> {
+fn spawn_worker(number: usize, clock: Clock, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         runtime.block_on(async {
@@ -297,7 +297,7 @@ fn spawn_worker(number: usize, sockets: Vec<(Bound, Serving<HttpProxy<Phases>>)>
                 }));
             }
             // Connections outlive the listeners; the process' end ends this thread.
-            std::future::pending::<()>().await;
+            idle::sweep(clock).await;
         });
     })?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Writes the gateway's own answers, so that they cost little and keep the connection.
 
 use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -64,16 +64,16 @@ pub async fn drain_stream(session: &mut Session) {
 
 /// Whether the connection is used again, and what happens to a request body that nobody read.
 fn settle_connection(session: &mut Session, reply: &Reply) {
-    let doubtful = session.req_header().headers.get_all(header::CONTENT_LENGTH).iter().count() > 1;
-    if reply.close || doubtful || reply.status == StatusCode::REQUEST_TIMEOUT {
+    let mut lengths = session.req_header().headers.get_all(header::CONTENT_LENGTH).iter();
+    let (length, another) = (lengths.next(), lengths.next());
+    if reply.close || another.is_some() {
         session.set_keepalive(None);
         return;
     }
-    let head = session.req_header();
+    let Some(length) = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()) else { return };
     // A client that waits for "100 Continue" has not sent the body, and may or may not send it now.
-    let waits = head.headers.contains_key(header::EXPECT);
-    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if !waits && length.is_some_and(|length| length <= LONGEST_DRAIN) {
+    let waits = session.req_header().headers.contains_key(header::EXPECT);
+    if !waits && length <= LONGEST_DRAIN {
         session.as_downstream_mut().set_close_on_response_before_downstream_finish(false);
         session.as_downstream_mut().set_total_drain_timeout(Some(DRAIN_TIMEOUT));
     }

@@ -51,8 +51,8 @@ pub struct Hop<'a> {
     pub prefix: &'a str,
     /// The request's name.
     pub request_id: &'a HeaderValue,
-    /// A trace context made here, for a request that brings none.
-    pub traceparent: &'a HeaderValue,
+    /// A trace context made here, for a request that brings none that is well-formed ([`incoming_trace`]).
+    pub traceparent: Option<&'a HeaderValue>,
     /// The client's `Authorization` goes on.
     pub forward_authorization: bool,
 }
@@ -78,7 +78,7 @@ pub fn edit_request(
         set_identity(names, principal, &mut apply);
     }
     set_forwarding(request, hop, &mut apply);
-    set_trace(request.headers(), hop, &mut apply);
+    set_trace(hop, &mut apply);
     join_cookies(request, &mut apply);
     apply(Edit::Set(REQUEST_ID, hop.request_id.clone()));
     apply(Edit::Set(header::VIA, via(request)));
@@ -154,15 +154,8 @@ fn set_identity(names: &IdentityHeaders, principal: &VerifiedToken, apply: &mut 
 /// `X-Forwarded-*`: a trusted proxy's are kept and continued, anybody else's are replaced.
 fn set_forwarding(request: &Request<'_>, hop: Hop<'_>, apply: &mut impl FnMut(Edit)) {
     let headers = request.headers();
-    let mut chain = String::new();
-    if hop.peer_is_trusted {
-        for before in headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()) {
-            chain.push_str(before);
-            chain.push_str(", ");
-        }
-    }
-    chain.push_str(&hop.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string()));
-    set_text(FORWARDED_FOR, &chain, apply);
+    let before = if hop.peer_is_trusted { chain(headers) } else { String::new() };
+    set_text(FORWARDED_FOR, &forwarded_for(before, hop.peer), apply);
     apply(Edit::Set(FORWARDED_PROTO, HeaderValue::from_static(if request.https { "https" } else { "http" })));
     let kept = hop.peer_is_trusted && headers.contains_key(FORWARDED_HOST);
     if let Some(host) = request.host().filter(|_| !kept) {
@@ -176,11 +169,38 @@ fn set_forwarding(request: &Request<'_>, hop: Hop<'_>, apply: &mut impl FnMut(Ed
     }
 }
 
+/// What proxies before this one say, to be continued.
+fn chain(headers: &HeaderMap) -> String {
+    let mut chain = String::new();
+    for before in headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()) {
+        chain.push_str(before);
+        chain.push_str(", ");
+    }
+    chain
+}
+
+/// Nearly every peer has an IPv4 address, for which the formatting machinery takes longer than a decision.
+fn forwarded_for(mut chain: String, peer: Option<IpAddr>) -> String {
+    match peer {
+        None => chain.push_str("unknown"),
+        Some(IpAddr::V6(peer)) => chain.push_str(&peer.to_string()),
+        Some(IpAddr::V4(peer)) => {
+            for (place, octet) in peer.octets().into_iter().enumerate() {
+                if place > 0 {
+                    chain.push('.');
+                }
+                chain.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+    }
+    chain
+}
+
 /// W3C Trace Context, section 3: a well-formed context goes on, anything else is replaced and its state dropped.
-fn set_trace(headers: &HeaderMap, hop: Hop<'_>, apply: &mut impl FnMut(Edit)) {
-    if incoming_trace(headers).is_none() {
+fn set_trace(hop: Hop<'_>, apply: &mut impl FnMut(Edit)) {
+    if let Some(made_here) = hop.traceparent {
         apply(Edit::Remove(TRACESTATE));
-        apply(Edit::Set(TRACEPARENT, hop.traceparent.clone()));
+        apply(Edit::Set(TRACEPARENT, made_here.clone()));
     }
 }
 

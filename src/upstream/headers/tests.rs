@@ -36,12 +36,13 @@ fn forwarded(fields: &[(&str, &str)], trusted: bool, prefix: &str) -> HeaderMap 
         redirect_only: false,
         has_body: false,
     };
+    let made_here = HeaderValue::from_static("00-11111111111111111111111111111111-2222222222222222-00");
     let hop = Hop {
         peer: "203.0.113.7".parse().ok(),
         peer_is_trusted: trusted,
         prefix,
         request_id: &HeaderValue::from_static("id-1"),
-        traceparent: &HeaderValue::from_static("00-11111111111111111111111111111111-2222222222222222-00"),
+        traceparent: incoming_trace(&parts.headers).is_none().then_some(&made_here),
         forward_authorization: true,
     };
     let mut headers = parts.headers.clone();
