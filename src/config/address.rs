@@ -21,13 +21,14 @@ pub(crate) fn listener(text: &str) -> Result<ListenerAddress, Fault> {
     Ok(ListenerAddress::Tcp(address))
 }
 
-/// Whether both cannot be bound at once. Port 0 is a free port, never the same one.
+/// Whether both cannot be bound at once. Port 0 is a free port, never the same one. `[::]` takes IPv4 connections too, as
+/// Linux has it unless told otherwise.
 pub(crate) fn overlap(a: &ListenerAddress, b: &ListenerAddress) -> bool {
     match (a, b) {
         (ListenerAddress::Unix(a), ListenerAddress::Unix(b)) => a == b,
         (ListenerAddress::Tcp(a), ListenerAddress::Tcp(b)) => {
-            let all = (a.ip().is_unspecified() || b.ip().is_unspecified()) && a.is_ipv4() == b.is_ipv4();
-            a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || all)
+            let takes = |a: &SocketAddr, b: &SocketAddr| a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4());
+            a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || takes(a, b) || takes(b, a))
         }
         _ => false,
     }

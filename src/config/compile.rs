@@ -66,7 +66,7 @@ fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gatew
     let report = Report::new(file, text, &syntax);
     let written = file::read(&report, document.get_ref());
     attached::check(&report, &written.attached);
-    paths::check(&report, &written.api, written.auth.token_endpoint.as_ref());
+    paths::check(&report, &written);
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);
     let token_endpoint = token_endpoint::check(&report, &written.auth, provided);

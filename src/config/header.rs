@@ -22,7 +22,7 @@ const HOP_BY_HOP: [&str; 12] = [
 ];
 
 /// Request headers that mean something else to an upstream, or that the gateway sets itself.
-const NOT_FOR_IDENTITY: [&str; 14] = [
+const NOT_FOR_IDENTITY: [&str; 21] = [
     "authorization",
     "host",
     "cookie",
@@ -37,6 +37,13 @@ const NOT_FOR_IDENTITY: [&str; 14] = [
     "forwarded",
     "accept",
     "range",
+    "date",
+    "user-agent",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-method-override",
 ];
 
 /// Response headers that the gateway decides for every response, or that belong to the one answer that says them: set on all
@@ -68,7 +75,11 @@ pub(crate) fn name(text: &str) -> Result<HeaderName, Fault> {
 pub(crate) fn identity(text: &str) -> Result<HeaderName, Fault> {
     let name = name(text)?;
     let folded = fold(&name);
-    let taken = HOP_BY_HOP.contains(&&*folded) || NOT_FOR_IDENTITY.contains(&&*folded) || folded.starts_with("x-forwarded-");
+    let taken = HOP_BY_HOP.contains(&&*folded)
+        || NOT_FOR_IDENTITY.contains(&&*folded)
+        || ["x-forwarded-", "if-", "accept-", "access-control-", "x-http-method-", "content-"]
+            .iter()
+            .any(|family| folded.starts_with(family));
     if taken {
         return Err(Fault::new(
             format!("`{}` has another meaning", excerpt(text)),

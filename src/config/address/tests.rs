@@ -48,8 +48,10 @@ fn one_port_is_bound_once() {
 }
 
 #[test]
-fn both_families_can_be_bound_side_by_side_where_the_system_separates_them() {
-    check_overlap("0.0.0.0:80", "[::]:80", false);
+fn all_addresses_of_ipv6_are_those_of_ipv4_too() {
+    check_overlap("0.0.0.0:80", "[::]:80", true);
+    check_overlap("127.0.0.1:80", "[::]:80", true);
+    check_overlap("0.0.0.0:80", "[::1]:80", false);
 }
 
 #[test]

@@ -96,6 +96,14 @@ fn the_gateways_own_paths_are_distinct() {
 }
 
 #[test]
+fn a_route_where_the_gateway_answers_itself_is_refused() {
+    let text = "[api]\nbase_paths = [\"/\"]\n[[routes]]\npath = \"/ping\"\n[[routes]]\npath = \"/{name}\"";
+    let expected = "gateway.toml:4:8: routes.path: `/ping` is answered by the gateway itself (`api.ping_path`); \
+        remove the route, or write another `api.ping_path`";
+    check(&[], text, expected);
+}
+
+#[test]
 fn routes_that_match_the_same_paths_are_refused() {
     let text = "[[routes]]\npath = \"/x/{id}\"\n[[routes]]\npath = \"/x/{name}\"";
     let expected = "gateway.toml:4:8: routes.path: `/x/{name}` matches the same paths as `/x/{id}` in line 1; write one route with all methods, or remove one";

@@ -20,6 +20,13 @@ fn identity_headers_take_no_name_with_another_meaning_in_any_spelling() {
         "Cookie",
         "Via",
         "TraceParent",
+        "If-Match",
+        "if_none_match",
+        "X-Real-IP",
+        "X-HTTP-Method-Override",
+        "X_Original_URL",
+        "Accept-Encoding",
+        "User-Agent",
     ] {
         assert!(identity(text).is_err(), "{text}");
     }
