@@ -1,3 +1,5 @@
+//! JSON strings: what is escaped, and that any text is read back.
+
 use super::*;
 use proptest::prelude::*;
 

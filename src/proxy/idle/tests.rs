@@ -1,3 +1,5 @@
+//! The pool of idle connections, over real sockets.
+
 use super::*;
 use pingora_core::protocols::l4::stream::Stream as SocketStream;
 use tokio::{
