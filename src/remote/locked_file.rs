@@ -160,4 +160,4 @@ fn folder(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -81,10 +81,8 @@ impl CheckedTokenEndpoint {
             Key::There(key) => return Ok((TokenEndpoint::new(settings, key, retired, accounts), None)),
             Key::ToMake(path, algorithm) => (path, algorithm),
         };
-        let (key, pem) = SigningKey::generate(algorithm).map_err(|error| {
-            let Fault { what, remedy } = key_fault(&path, &error);
-            Problems(vec![Problem { file: file.to_owned(), line: 1, column: 1, key: SIGNING_KEY.to_owned(), what, remedy }])
-        })?;
+        let (key, pem) = SigningKey::generate(algorithm)
+            .map_err(|error| Problems(vec![problem(file, SIGNING_KEY, key_fault(&path, &error))]))?;
         let new = NewKeyFile { path, pem: Secret::new(pem) };
         Ok((TokenEndpoint::new(settings, key, retired, accounts), Some(new)))
     }
@@ -196,22 +194,26 @@ pub struct TokenFiles {
 /// # Errors
 /// The text is not TOML, or the table is not there or has problems.
 pub fn token_files(path: &Path) -> Result<TokenFiles, Problems> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let Fault { what, remedy } = unreadable(path, &error);
-        Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, key: "configuration".to_owned(), what, remedy }])
-    })?;
+    let text =
+        fs::read_to_string(path).map_err(|error| Problems(vec![problem(path, "configuration", unreadable(path, &error))]))?;
     let (document, syntax) = DeTable::parse_recoverable(&text);
     let report = Report::new(path, &text, &syntax);
     let endpoint = crate::config::file::read(&report, document.get_ref()).auth.token_endpoint;
-    if endpoint.is_none() {
-        report.add_missing(0, "auth.token_endpoint", "add the table: without it there are no service accounts");
-    }
     let mut problems = report.into_problems();
     problems.0.retain(|problem| problem.key == "TOML" || problem.key.starts_with("auth.token_endpoint"));
+    if endpoint.is_none() && problems.0.is_empty() {
+        let (what, remedy) = ("is missing", "add the table: without it there are no service accounts");
+        problems.0.push(problem(path, "auth.token_endpoint", Fault::new(what, remedy)));
+    }
     match endpoint {
         Some(WrittenTokenEndpoint { api_keys, signing_key, algorithm, token_lifetime, .. }) if problems.0.is_empty() => {
             Ok(TokenFiles { api_keys: api_keys.value, signing_key: signing_key.value, algorithm, token_lifetime })
         }
         _ => Err(problems),
     }
+}
+
+/// A problem of a file as a whole.
+fn problem(file: &Path, key: &str, Fault { what, remedy }: Fault) -> Problem {
+    Problem { file: file.to_owned(), line: 1, column: 1, key: key.to_owned(), what, remedy }
 }
