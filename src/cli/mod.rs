@@ -76,9 +76,9 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum ApiKey {
-    /// Make a service account and print its client_id and client_secret, this once; the file keeps only a hash of the secret.
+    /// Make a service account and print its `client_id` and `client_secret`, this once; the file keeps only a hash of the secret.
     ///
-    /// The account is added to the file that `api_keys` of [auth.token_endpoint] names, which is made if it is not there. A
+    /// The account is added to the file that `api_keys` of `[auth.token_endpoint]` names, which is made if it is not there. A
     /// gateway that runs takes it up when it is reloaded.
     Create {
         /// What people call it; no two accounts have the same name.
@@ -101,9 +101,9 @@ enum ApiKey {
     /// Take a service account out of the file.
     ///
     /// It gets no more tokens once the gateway is reloaded. Tokens that it has live on, at most for `token_lifetime`; to cut
-    /// them too, add its client_id to the file that `auth.revocations` names before the reload.
+    /// them too, add its `client_id` to the file that `auth.revocations` names before the reload.
     Revoke {
-        /// The account's name or client_id.
+        /// The account's name or `client_id`.
         #[arg(value_name = "CLIENT_ID|NAME")]
         who: String,
         #[command(flatten)]

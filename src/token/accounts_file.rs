@@ -147,15 +147,13 @@ fn entry(new: &NewAccount) -> Result<InlineTable, EditError> {
 
 /// Everything before stays byte for byte.
 fn appended(text: &str, entry: &InlineTable) -> String {
-    let mut changed = text.to_owned();
-    if !text.is_empty() {
-        changed.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
-    }
-    changed.push_str("[[service_accounts]]\n");
-    for (key, value) in entry {
-        changed.push_str(&format!("{key} = {}\n", value.to_string().trim()));
-    }
-    changed
+    let between = match text {
+        "" => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    let lines: Vec<String> = entry.iter().map(|(key, value)| format!("{key} = {}\n", value.to_string().trim())).collect();
+    format!("{text}{between}[[service_accounts]]\n{}", lines.concat())
 }
 
 /// Comments right above a table go with it, those that a blank line sets apart stay: before the next table, or, of the last

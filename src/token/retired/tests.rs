@@ -18,7 +18,9 @@ static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
 /// These keys, retired in this order and not dated.
 fn retired(keys: &[usize]) -> RetiredKeys {
     let mut retired = RetiredKeys::default();
-    keys.iter().for_each(|key| retired.retire(&KEYS[*key], LIFETIME, at(0)));
+    for key in keys {
+        retired.retire(&KEYS[*key], LIFETIME, at(0));
+    }
     retired
 }
 
