@@ -16,7 +16,7 @@ const BAD_USAGE: u8 = 2;
 /// Where an installation has its configuration.
 const DEFAULT_CONFIG: &str = "/etc/stackflow-gateway/gateway.toml";
 /// How a gateway that runs learns of a change.
-const TAKE_UP: &str = "when it is reloaded (systemctl reload stackflow-gateway, or kill -HUP its process id)";
+const TAKE_UP: &str = "once it is reloaded (systemctl reload stackflow-gateway, or kill -HUP its process id)";
 
 /// Rate-limiting, authenticating reverse proxy in front of the StackFlow REST API.
 #[derive(Debug, Parser)]

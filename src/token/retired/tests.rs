@@ -1,7 +1,10 @@
 //! The list of retired keys: what is refused, when a key ends, how it is written.
 
 use super::*;
-use crate::{auth::test_keys::at, token::SigningKey};
+use crate::{
+    auth::test_keys::at,
+    token::{SigningKey, own_keys::OwnKeys},
+};
 use std::sync::LazyLock;
 
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -12,7 +15,7 @@ const LOADED_S: u64 = 1_800_000_000;
 
 static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
     let key = || SigningKey::generate(SigningAlgorithm::Es256).expect("a key").0.public().clone();
-    (0..4).map(|_| key()).collect()
+    (0..16).map(|_| key()).collect()
 });
 
 /// These keys, retired in this order and not dated.
@@ -127,5 +130,101 @@ proptest::proptest! {
     #[test]
     fn any_text_is_judged(text: String) {
         let _ = RetiredKeys::parse(&text);
+    }
+}
+
+/// Two gateways that share the files, and what each has loaded of them.
+struct Model {
+    now: u64,
+    signing: usize,
+    retired: RetiredKeys,
+    loaded: [(usize, RetiredKeys); 2],
+    /// Since when each signs with a key whose successor the other has loaded.
+    behind_since: [Option<u64>; 2],
+    /// Of each token its key and its last second.
+    tokens: Vec<(usize, u64)>,
+}
+
+const SHORT_S: u64 = 10;
+const SHORT: Duration = Duration::from_secs(SHORT_S);
+
+impl Model {
+    fn new() -> Self {
+        let (retired, loaded) = (RetiredKeys::default(), [(0, RetiredKeys::default()), (0, RetiredKeys::default())]);
+        Self { now: LOADED_S, signing: 0, retired, loaded, behind_since: [None; 2], tokens: Vec::new() }
+    }
+
+    /// The first write of a rotation; without the second one the process that makes it has crashed.
+    fn retire(&mut self) {
+        self.retired.retire(&KEYS[self.signing], SHORT, at(self.now));
+    }
+
+    fn rotate(&mut self) {
+        if self.signing + 1 < KEYS.len() {
+            self.retire();
+            self.signing += 1;
+        }
+    }
+
+    /// A reload, or a start after an end.
+    fn load(&mut self, gateway: usize) {
+        if self.retired.needs_dates(&KEYS[self.signing]) {
+            self.retired.date(&KEYS[self.signing], SHORT, Duration::ZERO, at(self.now));
+        }
+        self.loaded[gateway] = (self.signing, self.retired.clone());
+        self.behind_since[gateway] = None;
+        let other = 1 - gateway;
+        if self.loaded[other].0 < self.signing {
+            self.behind_since[other].get_or_insert(self.now);
+        }
+    }
+
+    /// As it is documented: who is behind is reloaded within a token's lifetime.
+    fn pass_a_second(&mut self) {
+        self.sign_and_verify();
+        self.now += 1;
+        for gateway in 0..2 {
+            if self.behind_since[gateway].is_some_and(|since| self.now >= since + SHORT_S) {
+                self.load(gateway);
+            }
+        }
+    }
+
+    fn sign_and_verify(&mut self) {
+        let now = self.now;
+        self.tokens.retain(|(_, end)| *end >= now);
+        self.tokens.extend(self.loaded.iter().map(|(key, _)| (*key, now + SHORT_S)));
+        for (loaded, retired) in &self.loaded {
+            let published = String::from_utf8_lossy(OwnKeys::new(&KEYS[*loaded], retired).jwks(at(now))).into_owned();
+            // Newer keys are not known before a reload.
+            for (key, end) in self.tokens.iter().filter(|(key, _)| key <= loaded) {
+                assert!(published.contains(KEYS[*key].kid()), "key {key} until {end}, at {now} with key {loaded}");
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..proptest::test_runner::Config::default() })]
+
+    #[test]
+    fn no_token_is_lost_and_no_key_stays_whoever_loads_when(steps in proptest::collection::vec(0..7_u8, 0..60)) {
+        let mut model = Model::new();
+        for step in steps {
+            match step {
+                0 => model.rotate(),
+                1 => model.retire(),
+                2 | 3 => model.load(usize::from(step) - 2),
+                seconds => (0..seconds).for_each(|_| model.pass_a_second()),
+            }
+            model.sign_and_verify();
+        }
+        for _ in 0..=3 * SHORT_S {
+            (0..2).for_each(|gateway| model.load(gateway));
+            model.pass_a_second();
+        }
+        for (loaded, retired) in &model.loaded {
+            proptest::prop_assert_eq!(retired.beside(&KEYS[*loaded]).filter(|key| !key.is_over(at(model.now))).count(), 0);
+        }
     }
 }
