@@ -20,8 +20,6 @@ use std::{
 /// Another process holds a lock for milliseconds; one that is stopped must not stop this one too.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Of the files that are changed here the largest has a hundred bytes an account.
-const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// A file that nobody else changes meanwhile.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ impl LockedFile {
     /// The operating system's; `InvalidData` when it is not text.
     pub fn read(&mut self) -> io::Result<String> {
         let mut text = String::new();
-        (&mut self.file).take(LARGEST).read_to_string(&mut text)?;
+        self.file.read_to_string(&mut text)?;
         Ok(text)
     }
 
