@@ -24,7 +24,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`cli`] | one file a command: `run`, `check`, `demo`, `completions` |
+//! | [`cli`] | one file a command: `run`, `check`, `demo`, `api-key`, `signing-key`; `completions` |
 //! | [`config`] | `file` reads what was written, `compile` makes the [`config::Gateway`] of it; all problems at once, each with place and remedy |
 //! | [`pipeline`] | the order of decisions; what a decision consists of; the leave to forward |
 //! | [`request`], [`time`], [`state`] | what a decision may see: the head of the request, the moment, buckets and known tokens |
@@ -34,10 +34,10 @@
 //! | [`auth`] | from the `Authorization` header to a verified token: form, claims, key, signature |
 //! | [`limit`] | token buckets: arithmetic, bounded maps, several policies judged together |
 //! | [`validate`] | media type and query parameters |
-//! | [`token`] | the token endpoint: service accounts' secrets for short-lived tokens |
+//! | [`token`] | the token endpoint: service accounts' secrets for short-lived tokens; retired keys until their end |
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
 //! | [`observe`] | metrics, access log, request ids |
-//! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, writing files |
+//! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, changing files |
 //! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |

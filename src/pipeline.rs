@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
             self.target = Target::Jwks;
             self.charge_address()?;
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
-            let mut reply = Reply::json(StatusCode::OK, endpoint.jwks().clone());
+            let mut reply = Reply::json(StatusCode::OK, endpoint.jwks(self.now).clone());
             reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")));
             return Ok(Some(Action::Answer(Outcome::Answered, reply)));
         }

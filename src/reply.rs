@@ -5,7 +5,7 @@
 use crate::{
     auth::InvalidReason,
     json,
-    limit::{Policy, Refusal},
+    limit::{FailuresRefusal, Policy, Refusal},
     response_headers::decimal,
 };
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub enum Rejection {
     UnsupportedMediaType,
     /// A limit refuses.
     RateLimited(Refusal),
+    /// Too many wrong secrets of a client at the token endpoint.
+    TooManyFailures(FailuresRefusal),
     /// The listener only redirects; where to.
     RedirectHttps(HeaderValue),
     /// The upstream could not be reached, or does not speak HTTP.
@@ -137,7 +139,9 @@ impl Rejection {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported Media Type")
             }
-            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Requests"),
+            Self::RateLimited(_) | Self::TooManyFailures(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Requests")
+            }
             Self::RedirectHttps(_) => (StatusCode::PERMANENT_REDIRECT, "redirect_https", "Permanent Redirect"),
             Self::BadUpstream => (StatusCode::BAD_GATEWAY, "bad_upstream", "Bad Gateway"),
             Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "no_upstream", "Service Unavailable"),
@@ -155,7 +159,7 @@ impl Rejection {
             Self::MissingToken | Self::InvalidToken(_) | Self::InsufficientScope(_) | Self::KeysUnavailable => {
                 Outcome::Unauthorized
             }
-            Self::RateLimited(_) => Outcome::Limited,
+            Self::RateLimited(_) | Self::TooManyFailures(_) => Outcome::Limited,
             Self::OriginNotAllowed => Outcome::Preflight,
             Self::RedirectHttps(_) => Outcome::Answered,
             Self::BadUpstream | Self::NoUpstream | Self::UpstreamTimeout => Outcome::UpstreamFailed,
@@ -187,6 +191,8 @@ impl Rejection {
     pub fn policy(&self) -> Option<Policy> {
         match self {
             Self::RateLimited(refusal) => Some(refusal.policy),
+            // A client is limited for each address that it is tried from.
+            Self::TooManyFailures(_) => Some(Policy::Address),
             _ => None,
         }
     }
@@ -209,6 +215,7 @@ impl Rejection {
             Self::HeadersTooLarge => Cow::Borrowed("the header fields are too many or too long"),
             Self::UnsupportedMediaType => Cow::Borrowed("send the body as Content-Type: application/json"),
             Self::RateLimited(refusal) => Cow::Owned(refusal.detail()),
+            Self::TooManyFailures(refusal) => Cow::Owned(refusal.detail()),
             Self::RedirectHttps(_) => Cow::Borrowed("this listener only redirects to https"),
             Self::BadUpstream => Cow::Borrowed("the API could not be reached or did not answer in HTTP"),
             Self::NoUpstream => Cow::Borrowed("no server of the API is known at this moment"),
@@ -288,10 +295,12 @@ impl Rejection {
                 vec![(header::WWW_AUTHENTICATE, HeaderValue::try_from(challenge).unwrap_or(bare))]
             }
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, allow.clone())],
-            Self::RateLimited(refusal) => vec![
-                (header::RETRY_AFTER, decimal(refusal.retry_after_s)),
-                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            ],
+            Self::RateLimited(Refusal { retry_after_s, .. }) | Self::TooManyFailures(FailuresRefusal { retry_after_s, .. }) => {
+                vec![
+                    (header::RETRY_AFTER, decimal(*retry_after_s)),
+                    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                ]
+            }
             Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
             Self::NoUpstream | Self::KeysUnavailable | Self::Draining => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]

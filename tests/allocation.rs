@@ -7,11 +7,13 @@
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use stackflow_gateway::{
     config::{Gateway, compile},
+    limit::Attempts,
     pipeline::{Action, Attempt, Decision, decide},
     request::Request,
     response_headers::ResponseHeaders,
     state::State,
     time::Now,
+    token::TokenRequest,
 };
 use std::{fmt::Write, fs, path::Path, sync::LazyLock};
 
@@ -71,10 +73,14 @@ impl World {
         let endpoint = gateway.auth.token_endpoint.as_ref().expect("it is configured");
         let mut headers = http::HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let answer = endpoint.grant(&headers, b"grant_type=client_credentials&client_id=ci&client_secret=secret", NOW);
+        let state = State::new(&gateway);
+        let body = b"grant_type=client_credentials&client_id=ci&client_secret=secret";
+        let attempts = Attempts { state: &state.limits, limits: &gateway.limits, address: [203, 0, 113, 7].into(), now: NOW };
+        let answer =
+            endpoint.grant(&TokenRequest { headers: &headers, query: None, body }, &attempts).expect("the first attempt");
         let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("the endpoint answers in JSON");
         let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}"));
-        Self { authorization: format!("Bearer {token}"), state: State::new(&gateway), gateway }
+        Self { authorization: format!("Bearer {token}"), state, gateway }
     }
 
     /// A request head; `signed in` with the token.

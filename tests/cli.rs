@@ -35,6 +35,14 @@ fn usage_errors_exit_2() {
         vec!["demo", "--address", "localhost"],
         vec!["completions"],
         vec!["completions", "cmd"],
+        vec!["api-key"],
+        vec!["api-key", "create"],
+        vec!["api-key", "create", "--name", "a", "--config", "nowhere.toml"],
+        vec!["api-key", "list", "--format", "xml"],
+        vec!["api-key", "revoke"],
+        vec!["signing-key"],
+        vec!["signing-key", "rotate"],
+        vec!["signing-key", "rotate", "--config", "nowhere.toml"],
         vec!["fly"],
     ] {
         let output = Gateway::output(&arguments, "", &[]);
@@ -51,8 +59,16 @@ fn version_and_help_are_answers() {
     assert_eq!(said(&version).trim(), format!("stackflow-gateway {}", env!("CARGO_PKG_VERSION")));
     assert_eq!(version.status.code(), Some(0));
     for (arguments, words) in [
-        (vec!["--help"], vec!["run", "demo", "check", "completions"]),
-        (vec!["help"], vec!["run", "demo", "check", "completions"]),
+        (vec!["--help"], vec!["run", "demo", "check", "api-key", "signing-key", "completions"]),
+        (vec!["help"], vec!["run", "demo", "check", "api-key", "signing-key", "completions"]),
+        (vec!["api-key", "--help"], vec!["create", "list", "revoke"]),
+        (
+            vec!["api-key", "create", "--help"],
+            vec!["--name", "--scope", "--expires", "--format", "/etc/stackflow-gateway/gateway.toml", "this once", "reloaded"],
+        ),
+        (vec!["api-key", "list", "--help"], vec!["--config", "--format"]),
+        (vec!["api-key", "revoke", "--help"], vec!["CLIENT_ID|NAME", "token_lifetime", "auth.revocations", "reloaded"]),
+        (vec!["signing-key", "rotate", "--help"], vec!["--config", "--forget-old", "two more token lifetimes", "reloaded"]),
         (vec!["run", "--help"], vec!["--config"]),
         (vec!["check", "--help"], vec!["--config", "--format", "json"]),
         (vec!["demo", "--help"], vec!["--address", "127.0.0.1:8080", "--admin", "127.0.0.1:9901"]),
@@ -73,7 +89,7 @@ fn completions_are_scripts_of_their_shell() {
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!((output.status.code(), output.stderr.is_empty()), (Some(0), true), "{shell}: {output:?}");
         assert!(script.starts_with(begins), "{shell}: {}", script.lines().next().unwrap_or_default());
-        for word in ["run", "check", "demo", "completions", "config", "format"] {
+        for word in ["run", "check", "demo", "api-key", "revoke", "signing-key", "rotate", "completions", "config", "format"] {
             assert!(script.contains(word), "{word} in the script for {shell}");
         }
     }

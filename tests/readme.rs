@@ -65,15 +65,19 @@ fn every_command_and_flag_exists() {
     for line in code() {
         let line = line.replace("cargo run --release --", "stackflow-gateway");
         let Some((_, call)) = line.split_once("stackflow-gateway ") else { continue };
-        let mut words = call.split_whitespace();
-        let command = words.next().expect("a command");
-        let help = help(&[command, "--help"]);
-        for flag in words.filter(|word| word.starts_with("--")) {
-            assert!(help.contains(&format!("{flag} ")), "{command} {flag}:\n{help}");
+        let mut words = call.split_whitespace().peekable();
+        let mut command = vec![words.next().expect("a command")];
+        if ["api-key", "signing-key"].contains(&command[0]) {
+            command.extend(words.next_if(|word| !word.starts_with("--")));
         }
-        seen.insert(command.to_owned());
+        let help = help(&[&command[..], &["--help"]].concat());
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")), "{command:?} {flag}:\n{help}");
+        }
+        seen.insert(command.join(" "));
     }
-    let every: BTreeSet<String> = ["run", "demo", "check", "completions"].map(str::to_owned).into();
+    let every = ["run", "demo", "check", "api-key create", "api-key list", "api-key revoke", "signing-key rotate", "completions"];
+    let every: BTreeSet<String> = every.map(str::to_owned).into();
     assert_eq!(seen, every, "all commands are shown");
 }
 
@@ -198,20 +202,30 @@ fn the_lines_of_the_five_steps_answer_as_they_say() {
 #[test]
 fn a_service_account_is_made_and_used_as_shown() {
     let lines = lines_under("### Tokens for service accounts");
-    let (make, ask): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| !line.contains("http://"));
-    assert_eq!((make.len(), ask.len()), (3, 2), "{make:#?} {ask:#?}");
+    let (manage, ask): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| !line.contains("http://"));
+    assert_eq!((manage.len(), ask.len()), (4, 2), "{manage:#?} {ask:#?}");
     let directory = Directory::new();
-    let script = format!("{}\necho \"$SECRET\"", make.join("\n"));
-    let output = run_tool(Command::new("bash").arg("-es").current_dir(directory.path()), &script);
-    let secret = String::from_utf8(output.stdout).expect("text");
-    let accounts = fs::read_to_string(directory.path().join("api-keys.toml")).expect("the file that the lines make");
+    fs::write(directory.path().join("gateway.toml"), format!("{MINIMAL}\n[auth.token_endpoint]\n")).expect("a file");
+    let run = |line: &str| {
+        let line = line.replace("stackflow-gateway", env!("CARGO_BIN_EXE_stackflow-gateway"));
+        let output = run_tool(Command::new("bash").arg("-es").current_dir(directory.path()), &line);
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let made = run(manage[0]);
+    let fact = |name: &str| made.lines().find_map(|line| line.strip_prefix(name)).expect("a fact").trim().to_owned();
+    let accounts = fs::read_to_string(directory.path().join("api-keys.toml")).expect("the file that the line makes");
     let backend = Backend::start();
     let files = vec![("api-keys.toml".to_owned(), accounts)];
     let (gateway, _) = gateway_of_the_readme(&backend, "[auth.token_endpoint]\n", files);
-    let before = format!("export SECRET={}\n{}", secret.trim(), ask[0].replace("127.0.0.1:8080", &gateway.address().to_string()));
+    let ask_for_token = ask[0].replace("127.0.0.1:8080", &gateway.address().to_string());
+    let before = format!("export CLIENT_ID={} CLIENT_SECRET={}\n{ask_for_token}", fact("client_id"), fact("client_secret"));
     let shown = paste(&gateway, &directory, &before, ask[1]);
     assert!(shown.starts_with(&format!("HTTP/1.1 {} ", promised(ask[1]))), "{shown}");
-    assert_eq!(backend.last().head.only("X-Auth-Client-Id"), "reporting");
+    assert_eq!(backend.last().head.only("X-Auth-Client-Id"), fact("client_id"));
+    assert!(run(manage[1]).contains(&fact("client_id")));
+    run(manage[2]);
+    assert!(!run(manage[1]).contains(&fact("client_id")));
+    assert!(run(manage[3]).contains("new key"));
 }
 
 /// An answer with what differs from one to the next blanked: times, ids.

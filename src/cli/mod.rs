@@ -1,16 +1,22 @@
 //! The commands. Exit codes: 0 well, 1 failed while running, 2 bad configuration or usage.
 
+mod api_key;
 mod check;
 mod demo;
 mod run;
 mod signals;
+mod signing_key;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Bad configuration or usage.
 const BAD_USAGE: u8 = 2;
+/// Where an installation has its configuration.
+const DEFAULT_CONFIG: &str = "/etc/stackflow-gateway/gateway.toml";
+/// How a gateway that runs learns of a change.
+const TAKE_UP: &str = "once it is reloaded (systemctl reload stackflow-gateway, or kill -HUP its process id)";
 
 /// Rate-limiting, authenticating reverse proxy in front of the StackFlow REST API.
 #[derive(Debug, Parser)]
@@ -42,10 +48,16 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// How problems are written.
+        /// How problems are written: a line each, `FILE:LINE:COLUMN: key: what is wrong; what to write`, or an array of objects.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Make, list and revoke the keys of service accounts, which trade them for tokens at the gateway's token endpoint.
+    #[command(subcommand)]
+    ApiKey(ApiKey),
+    /// Change the key that signs the token endpoint's tokens.
+    #[command(subcommand)]
+    SigningKey(SigningKey),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -53,13 +65,81 @@ enum Command {
     },
 }
 
-/// How `check` writes problems.
+/// How a command writes what it was asked for.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// `FILE:LINE:COLUMN: key: what is wrong; what to write`, one a line.
+    /// For people, line by line.
     Text,
-    /// An array of objects, for CI.
+    /// For programs.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiKey {
+    /// Make a service account and print its `client_id` and `client_secret`, this once; the file keeps only a hash of the secret.
+    ///
+    /// The account is added to the file that `api_keys` of `[auth.token_endpoint]` names, which is made if it is not there. A
+    /// gateway that runs takes it up when it is reloaded.
+    Create {
+        /// What people call it; no two accounts have the same name.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// A scope that its tokens may have; once for each.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// When it ends: a date (midnight UTC), or a moment like 2030-01-31T12:00:00Z. Without it: when it is revoked.
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the service accounts; secrets are not known.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take a service account out of the file.
+    ///
+    /// It gets no more tokens once the gateway is reloaded. Tokens that it has live on, at most for `token_lifetime`; to cut
+    /// them too, add its `client_id` to the file that `auth.revocations` names before the reload.
+    Revoke {
+        /// The account's name or `client_id`.
+        #[arg(value_name = "CLIENT_ID|NAME")]
+        who: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which gateway's accounts, and how to write about them.
+#[derive(Debug, Args)]
+struct Place {
+    /// The configuration file of the gateway.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+    /// How the answer is written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum SigningKey {
+    /// Make a new signing key; the old one stays published until its last token is over.
+    ///
+    /// A gateway that runs goes on signing with the old key until it is reloaded. From then on the old key is published and
+    /// accepted for two more token lifetimes: one for gateways that share the files and are reloaded later, one for the tokens.
+    /// It is kept, its public half alone, in a file beside the signing key, NAME.retired.json.
+    Rotate {
+        /// The configuration file of the gateway.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Do not keep the old key, nor those before it: after a leak. Their tokens are refused from the reload on.
+        #[arg(long)]
+        forget_old: bool,
+        /// How the answer is written.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
 }
 
 /// Runs the command that the process' arguments name.
@@ -80,9 +160,38 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Demo { address, admin } => demo::demo(address, admin),
         Command::Check { config, format } => check::check(&config, format),
+        Command::ApiKey(command) => api_key::api_key(command),
+        Command::SigningKey(SigningKey::Rotate { config, forget_old, format }) => {
+            signing_key::rotate(&config, forget_old, format)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "stackflow-gateway", &mut std::io::stdout());
             ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Why a command came to nothing.
+#[derive(Debug)]
+enum Failure {
+    /// Exit code 2; what was asked for or written is wrong.
+    Usage(String),
+    /// Exit code 1; the operating system refused.
+    System(String),
+}
+
+impl Failure {
+    /// Says so on standard error.
+    fn report(&self) -> ExitCode {
+        match self {
+            Self::Usage(what) => {
+                eprintln!("{}", what.trim_end());
+                ExitCode::from(BAD_USAGE)
+            }
+            Self::System(what) => {
+                eprintln!("stackflow-gateway: {what}");
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -7,9 +7,8 @@ use super::{
 use crate::{
     config::{Gateway, load, render_text},
     proxy::{Clock, Running, Stop, start},
-    remote::write_private,
+    remote::settle_signing_keys,
 };
-use anyhow::Context;
 use std::{path::Path, process::ExitCode};
 
 /// Loads, starts, says where it listens, and waits for its end.
@@ -32,10 +31,7 @@ pub fn run(config: &Path) -> ExitCode {
 }
 
 fn serve(mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
-    if let Some(key) = gateway.new_signing_key.take() {
-        let context = || format!("cannot write the new signing key to {}", key.path.display());
-        write_private(&key.path, key.pem.expose().as_bytes()).with_context(context)?;
-    }
+    settle_signing_keys(&mut gateway, clock.now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::catch()?;

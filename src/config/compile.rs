@@ -7,7 +7,7 @@ mod attached;
 mod paths;
 mod token_endpoint;
 
-pub use token_endpoint::Provided;
+pub use token_endpoint::{Provided, TokenFiles, retired_keys_file, token_files};
 
 use super::{
     Api, Auth, Gateway, Problem, Problems,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     auth::Authenticator,
     cors::{CorsPolicy, CorsSettings, OriginPattern, OriginPatternError},
+    limit::Limits,
     route::{Pattern, RouteTable},
     upstream::{UpstreamIndex, Upstreams},
 };
@@ -134,6 +135,7 @@ fn assemble(
     token_endpoint: Option<CheckedTokenEndpoint>,
 ) -> Result<Gateway, Problems> {
     let (token_endpoint, new_signing_key) = token_endpoint.map(|checked| checked.build(file)).transpose()?.unzip();
+    let limits = Limits { failures: written.auth.failures().unwrap_or(written.limits.failures), ..written.limits };
     let WrittenAuth { mut issuers, token_size, token_cache, forward_authorization, identity_headers, .. } = written.auth;
     issuers.extend(token_endpoint.as_ref().map(crate::token::TokenEndpoint::as_issuer));
     let authenticator = Authenticator::new(issuers, token_size);
@@ -157,7 +159,7 @@ fn assemble(
         api,
         bounds: written.bounds,
         auth: Auth { authenticator, forward_authorization, token_cache, identity_headers, token_endpoint },
-        limits: written.limits,
+        limits,
         reset: written.reset,
         cors: CorsPolicy::new(cors),
         response_headers: written.response_headers,

@@ -3,11 +3,12 @@
 //! What counts or caches lives apart, in `State`, so that a reload replaces this whole and loses nothing.
 
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Issuer, KeySet, KeySource},
     cors::CorsPolicy,
     limit::Limits,
     route::{Pattern, RouteTable},
     secret::Secret,
+    time::Now,
     token::TokenEndpoint,
     upstream::{IdentityHeaders, UpstreamIndex, Upstreams},
     validate::QueryRules,
@@ -61,6 +62,23 @@ pub struct NewKeyFile {
 }
 
 impl Gateway {
+    /// Accepts the gateway's own tokens by the keys of that moment: a retired key ends by time, without a reload. Called every
+    /// second; does nothing without a retired key.
+    pub fn accept_own_keys(&self, now: Now) {
+        let Some(endpoint) = &self.auth.token_endpoint else { return };
+        if endpoint.has_retired_keys() {
+            self.set_own_keys(endpoint.accepted_keys(now));
+        }
+    }
+
+    /// Accepts the gateway's own tokens by these keys.
+    pub(crate) fn set_own_keys(&self, keys: &KeySet) {
+        let is_own = |issuer: &&Issuer| matches!(issuer.settings.keys, KeySource::Own(_));
+        for issuer in self.auth.authenticator.issuers().iter().filter(is_own) {
+            issuer.keys.replace(keys.clone());
+        }
+    }
+
     /// Port of the first TLS listener: where plain listeners redirect to.
     #[must_use]
     pub fn https_port(&self) -> Option<u16> {

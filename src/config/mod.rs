@@ -15,7 +15,7 @@ mod table;
 mod url;
 mod value;
 
-pub use compile::{Provided, compile, compile_with, load};
+pub use compile::{Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
 pub use gateway::{
     Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,
     LogOutput, LogSubject, NewKeyFile, ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener,

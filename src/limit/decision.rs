@@ -11,6 +11,7 @@ use super::{
     address::{AddressCharge, Addresses},
     buckets::Buckets,
     bulk::{BulkSlot, InFlight, Place},
+    failures::Failures,
     gcra::{Empty, Quota, Standing},
     global::GlobalBucket,
     key::KeyHasher,
@@ -27,12 +28,13 @@ use std::{
 /// The buckets; survives a reload.
 #[derive(Debug)]
 pub struct LimitState {
-    keys: KeyHasher,
+    pub(super) keys: KeyHasher,
     global: GlobalBucket,
     /// TAT of each user.
     users: Buckets<u64>,
     addresses: Arc<Addresses>,
     bulk: InFlight,
+    pub(super) failures: Failures,
     evictions: AtomicU64,
     overflow: AtomicU64,
 }
@@ -46,9 +48,11 @@ pub struct Limits {
     pub per_user: Quota,
     /// What does not end authenticated, per IPv4 address or IPv6 /64.
     pub per_address: Quota,
+    /// Wrong secrets of one client from one address at the token endpoint.
+    pub failures: Quota,
     /// Requests of one user at a time on exempt routes; 0: no cap.
     pub bulk_in_flight: u32,
-    /// Most live user buckets; as many addresses, and as many users in flight on exempt routes.
+    /// Most live user buckets; as many of addresses and of failures, and as many users in flight on exempt routes.
     pub max_users: usize,
 }
 
@@ -106,6 +110,7 @@ impl LimitState {
             users: Buckets::new(max_users),
             addresses: Arc::new(Addresses::new(max_users)),
             bulk: InFlight::new(max_users),
+            failures: Failures::new(max_users),
             evictions: AtomicU64::new(0),
             overflow: AtomicU64::new(0),
         })
@@ -219,7 +224,8 @@ impl LimitState {
         self.global.sweep(limits.global, now);
         let users = self.users.sweep(|tat| limits.per_user.swept(tat, now));
         let addresses = self.addresses.sweep(limits.per_address, now);
-        self.evictions.fetch_add((users + addresses) as u64, Relaxed);
+        let failures = self.failures.sweep(limits.failures, now);
+        self.evictions.fetch_add((users + addresses + failures) as u64, Relaxed);
     }
 
     /// Tracked users now.
@@ -240,7 +246,7 @@ impl LimitState {
         self.global.standing(limits.global, now.monotonic_ns).remaining
     }
 
-    /// Buckets forgotten since the start, of users and of addresses.
+    /// Buckets forgotten since the start, of users, addresses and failures.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.evictions.load(Relaxed)

@@ -7,10 +7,11 @@
 use siphasher::sip::SipHasher13;
 use std::{fmt, hash::Hasher, net::IpAddr};
 
-/// First byte of what is hashed: a user's name can never collide with an address by being spelled like one.
+/// First byte of what is hashed: nothing can collide with another kind by being spelled like it.
 const USER: u8 = b'u';
 const IPV4: u8 = b'4';
 const IPV6: u8 = b'6';
+const CLIENT: u8 = b'c';
 
 /// The process' secret.
 pub(super) struct KeyHasher(SipHasher13);
@@ -40,17 +41,30 @@ impl KeyHasher {
     /// owns all of its own and could otherwise change buckets with each request.
     pub(super) fn address(&self, address: IpAddr) -> u64 {
         let mut hasher = self.0;
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                hasher.write_u8(IPV4);
-                hasher.write(&address.octets());
-            }
-            IpAddr::V6(address) => {
-                hasher.write_u8(IPV6);
-                hasher.write_u128(address.to_bits() >> 64);
-            }
-        }
+        write_address(&mut hasher, address);
         hasher.finish()
+    }
+
+    /// A client name as tried from an address. The name comes last, behind what has a length of its own.
+    pub(super) fn client_at(&self, client_id: &str, address: IpAddr) -> u64 {
+        let mut hasher = self.0;
+        hasher.write_u8(CLIENT);
+        write_address(&mut hasher, address);
+        hasher.write(client_id.as_bytes());
+        hasher.finish()
+    }
+}
+
+fn write_address(hasher: &mut SipHasher13, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            hasher.write_u8(IPV4);
+            hasher.write(&address.octets());
+        }
+        IpAddr::V6(address) => {
+            hasher.write_u8(IPV6);
+            hasher.write_u128(address.to_bits() >> 64);
+        }
     }
 }
 

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     auth::IssuerIndex,
-    limit::AddressCharge,
+    limit::{AddressCharge, Attempts, Policy},
     observe::UpstreamFailure,
-    pipeline::{Action, Attempt, Decision, Forward, Target, decide},
+    pipeline::{Action, Attempt, Decision, Forward, Judged, Target, decide},
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    token::{TokenAnswer, TokenEndpoint},
+    token::{Limited, TokenAnswer, TokenEndpoint, TokenRequest},
     upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
 };
 use async_trait::async_trait;
@@ -379,11 +379,25 @@ impl Phases {
             return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;
         };
         ctx.request_bytes = body.len() as u64;
-        let answer = endpoint.grant(&session.req_header().headers, &body, ctx.began);
-        ctx.outcome = if answer.status.is_success() { Outcome::Answered } else { Outcome::Unauthorized };
-        ctx.reason = (!answer.status.is_success()).then_some(answer.outcome);
-        ctx.account.clone_from(&answer.client_id);
-        self.write(session, ctx, &token_reply(answer)).await
+        let now = self.shared.clock.now();
+        let attempts = Attempts { state: &self.shared.state.limits, limits: &gateway.limits, address: ctx.client.address, now };
+        let head = session.req_header();
+        match endpoint.grant(&TokenRequest { headers: &head.headers, query: head.uri.query(), body: &body }, &attempts) {
+            Ok(answer) => {
+                ctx.outcome = if answer.status.is_success() { Outcome::Answered } else { Outcome::Unauthorized };
+                ctx.reason = (!answer.status.is_success()).then_some(answer.outcome);
+                ctx.account.clone_from(&answer.client_id);
+                self.write(session, ctx, &token_reply(answer)).await
+            }
+            Err(Limited { refusal, client_id }) => {
+                ctx.account = client_id;
+                self.shared.metrics.judged(&refused(Policy::Address));
+                if let Some(headers) = &mut ctx.headers {
+                    *headers = ResponseHeaders::new(refusal.standing, headers.origin.clone(), headers.request_id.clone(), now);
+                }
+                self.reject(session, ctx, &Rejection::TooManyFailures(refusal)).await
+            }
+        }
     }
 
     /// Takes a retry if one is left.
@@ -444,6 +458,13 @@ fn merged_vary(headers: &HeaderMap) -> Option<HeaderValue> {
     let names_origin = upstream.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin") || name.trim() == "*");
     let merged = if names_origin { upstream } else { format!("{upstream}, Origin") };
     HeaderValue::try_from(merged).ok()
+}
+
+/// One policy's refusal, and no other's judgement.
+fn refused(policy: Policy) -> [Judged; Policy::ALL.len()] {
+    let mut judged = [Judged::No; Policy::ALL.len()];
+    judged[policy as usize] = Judged::Refused;
+    judged
 }
 
 /// RFC 6749, section 5: JSON that nobody may store.

@@ -323,12 +323,16 @@ fn uncounted() -> prometheus::IntGauge {
     prometheus::IntGauge::new("admin_connections", "Not registered.").expect("BUG: the name is a constant")
 }
 
-/// Forgets full buckets, on a thread that nothing else waits for: of many millions of buckets a sweep takes a while.
+/// Forgets full buckets and keys whose time is over, on a thread that nothing else waits for: of many millions of buckets a sweep takes a while.
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_PAUSE).await;
         let shared = Arc::clone(&shared);
-        let sweep = move || shared.state.limits.sweep(&shared.gateway.load().limits, shared.clock.now());
+        let sweep = move || {
+            let (gateway, now) = (shared.gateway.load(), shared.clock.now());
+            shared.state.limits.sweep(&gateway.limits, now);
+            gateway.accept_own_keys(now);
+        };
         if let Err(error) = tokio::task::spawn_blocking(sweep).await {
             log::error!(target: "limits", "a sweep of the buckets failed: {error}");
         }

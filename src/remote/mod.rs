@@ -5,11 +5,15 @@ mod key_document;
 
 mod download;
 mod files;
+mod locked_file;
 mod names;
+mod signing_keys;
 
 pub use files::write_private;
 pub use jwks::{Clock, FetchResult, KeyFetcher, KeyStatus, OnFetch};
+pub use locked_file::LockedFile;
 pub use names::resolve_names;
+pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};
 
 #[cfg(test)]
 mod test_server;

@@ -21,6 +21,21 @@ pub struct ServiceAccounts {
     by_client_id: HashMap<String, ServiceAccount>,
 }
 
+/// What may be shown of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// For people.
+    pub name: String,
+    /// For the token endpoint.
+    pub client_id: String,
+    /// What its tokens may do.
+    pub scopes: Vec<String>,
+    /// As it is written.
+    pub expires: Option<String>,
+    /// The same in seconds since 1970.
+    pub expires_unix_s: Option<u64>,
+}
+
 /// One account.
 #[derive(Debug)]
 pub(super) struct ServiceAccount {
@@ -28,7 +43,7 @@ pub(super) struct ServiceAccount {
     pub(super) scopes: Vec<String>,
     secret_sha256: SecretHash,
     /// From this second on the account is nobody's.
-    expires_unix_s: Option<u64>,
+    pub(super) expires_unix_s: Option<u64>,
 }
 
 /// The hash of a secret, not printed: a short secret of someone's own choice could be found from it.
@@ -57,8 +72,18 @@ impl fmt::Display for AccountsError {
 
 impl std::error::Error for AccountsError {}
 
+impl AccountsError {
+    /// Line and column in the text that was read, each from 1; columns count characters.
+    #[must_use]
+    pub fn place_in(&self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+}
+
 /// SHA-256 of a secret, as `secret_sha256` holds it in hex.
-fn hash_secret(secret: &Secret) -> [u8; 32] {
+pub(super) fn hash_secret(secret: &Secret) -> [u8; 32] {
     let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(hash.as_ref());
@@ -71,21 +96,16 @@ impl ServiceAccounts {
     /// # Errors
     /// The first problem.
     pub fn parse(text: &str) -> Result<Self, AccountsError> {
-        let file: File = toml::from_str(text).map_err(|error| problem(error.span(), error.message()))?;
-        let mut accounts = Self::default();
-        let mut names = HashSet::new();
-        for written in file.service_accounts {
-            let (name_span, id_span) = (written.name.span(), written.client_id.span());
-            let name = written.name.get_ref().clone();
-            let account = written.read().map_err(|(span, what)| problem(Some(span), what))?;
-            if !names.insert(name) {
-                return Err(problem(Some(name_span), "name: another account has this name"));
-            }
-            if accounts.by_client_id.insert(account.client_id.clone(), account).is_some() {
-                return Err(problem(Some(id_span), "client_id: another account has this client_id"));
-            }
-        }
-        Ok(accounts)
+        let account = |(account, _): (ServiceAccount, Account)| (account.client_id.clone(), account);
+        Ok(Self { by_client_id: read(text)?.into_iter().map(account).collect() })
+    }
+
+    /// The accounts of the file's text, in its order.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn list(text: &str) -> Result<Vec<Account>, AccountsError> {
+        Ok(read(text)?.into_iter().map(|(_, shown)| shown).collect())
     }
 
     /// One account that does not expire.
@@ -125,6 +145,41 @@ impl ServiceAccounts {
     }
 }
 
+/// All accounts of a text, no two with one name or one client id.
+fn read(text: &str) -> Result<Vec<(ServiceAccount, Account)>, AccountsError> {
+    let file: File = toml::from_str(text).map_err(|error| problem(error.span(), error.message()))?;
+    let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+    let mut accounts = Vec::with_capacity(file.service_accounts.len());
+    for written in file.service_accounts {
+        let (name, id) = (written.name.clone(), written.client_id.clone());
+        let expires = written.expires.as_ref().map(|expires| plain(expires.get_ref()));
+        let account = written.read().map_err(|(span, what)| problem(Some(span), what))?;
+        if !names.insert(name.get_ref().clone()) {
+            return Err(problem(Some(name.span()), "name: another account has this name"));
+        }
+        if !ids.insert(id.get_ref().clone()) {
+            return Err(problem(Some(id.span()), "client_id: another account has this client_id"));
+        }
+        let shown = Account {
+            name: name.into_inner(),
+            client_id: id.into_inner(),
+            scopes: account.scopes.clone(),
+            expires,
+            expires_unix_s: account.expires_unix_s,
+        };
+        accounts.push((account, shown));
+    }
+    Ok(accounts)
+}
+
+/// A moment as it is written, without quotes.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Datetime(datetime) => datetime.to_string(),
+        other => other.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -148,8 +203,7 @@ type Wrong = (Range<usize>, &'static str);
 
 impl Written {
     fn read(self) -> Result<ServiceAccount, Wrong> {
-        let name = self.name.get_ref();
-        if name.is_empty() || name.chars().any(char::is_control) {
+        if !is_name(self.name.get_ref()) {
             return Err((self.name.span(), "name: must be text without control characters"));
         }
         let client_id = self.client_id.get_ref();
@@ -177,6 +231,11 @@ impl Written {
     }
 }
 
+/// What people call an account.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
+}
+
 /// RFC 6749, section 3.3, `scope-token`: it stands in quotes in `WWW-Authenticate`, so it may hold neither quotes nor spaces.
 pub(crate) fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
@@ -191,6 +250,16 @@ fn hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
     }
     Some(bytes)
+}
+
+/// A date-time in text, and its seconds since 1970; of a date alone the first, by UTC.
+pub(super) fn read_moment(text: &str) -> Option<(Datetime, u64)> {
+    let written: Datetime = text.parse().ok()?;
+    let datetime: Datetime = match written {
+        Datetime { date: Some(_), time: None, offset: None } => format!("{written}T00:00:00Z").parse().ok()?,
+        other => other,
+    };
+    moment(&Value::Datetime(datetime)).map(|unix_s| (datetime, unix_s))
 }
 
 /// Seconds since 1970 of an RFC 3339 date-time, written as text or as TOML's own; before 1970 it is 0, long expired.

@@ -39,6 +39,11 @@ impl Form {
     }
 }
 
+/// Whether a query has that parameter, in any encoding.
+pub(super) fn is_named_in(query: &str, name: &str) -> bool {
+    query.split('&').any(|pair| decode(pair.split('=').next().unwrap_or_default()).as_deref() == Some(name))
+}
+
 /// One Content-Type, with or without parameters.
 fn is_form(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
@@ -92,9 +97,13 @@ pub(super) enum ClientError {
 }
 
 impl Client {
-    /// `client_secret_basic` or `client_secret_post`.
+    /// `client_secret_basic` or `client_secret_post`. An assertion (RFC 7521, section 4.2) is a third way, which is not ours.
     pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Self, ClientError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
+        let asserted = form.value("client_assertion").or(form.value("client_assertion_type")).is_some();
+        if asserted && (headers.contains_key(AUTHORIZATION) || form.value("client_secret").is_some()) {
+            return Err(ClientError::Ambiguous("the client authenticates in two ways"));
+        }
         let Some(value) = values.next() else { return posted(form).ok_or(ClientError::Missing) };
         if values.next().is_some() {
             return Err(ClientError::Ambiguous("several Authorization headers"));

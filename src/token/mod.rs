@@ -1,13 +1,22 @@
 //! The token endpoint: service accounts' secrets for short-lived tokens (RFC 6749, sections 4.4 and 5; RFC 9068).
 //!
-//! Pure: a request, the accounts, the key and the moment give an answer. Who is allowed to ask how often is the pipeline's,
-//! the files are the loader's.
-mod accounts;
+//! Pure: a request, the accounts, the keys and the moment give an answer; a text of accounts or of retired keys gives another.
+//! The buckets of wrong secrets are handed in, the files are the loader's and the commands'.
 mod endpoint;
+
+mod accounts;
+mod accounts_file;
 mod form;
+
+mod own_keys;
+mod public;
+mod retired;
 mod signing;
 
 pub(crate) use accounts::is_scope;
-pub use accounts::{AccountsError, ServiceAccounts};
-pub use endpoint::{TokenAnswer, TokenEndpoint, TokenSettings};
+pub use accounts::{Account, AccountsError, ServiceAccounts};
+pub use accounts_file::{EditError, NewAccount, add_account, remove_account};
+pub use endpoint::{Limited, TokenAnswer, TokenEndpoint, TokenRequest, TokenSettings};
+pub use public::PublicKey;
+pub use retired::{RetiredKeys, RetiredKeysError};
 pub use signing::{SigningAlgorithm, SigningKey, SigningKeyError};

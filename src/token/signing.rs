@@ -1,9 +1,7 @@
-//! The signing key: made or read, its public half as the gateway's own key set, and tokens signed with it.
-//!
-//! The `kid` is the key's thumbprint (RFC 7638), so that a new key always has a new name. Only public members are published.
-use crate::auth::{Algorithm, KeySet};
+//! The signing key: made or read, and tokens signed with it. Its public half is a [`PublicKey`].
+use super::PublicKey;
+use crate::auth::Algorithm;
 use aws_lc_rs::{
-    digest,
     encoding::AsDer,
     error::Unspecified,
     rand::SystemRandom,
@@ -14,11 +12,10 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use bytes::Bytes;
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 /// What the endpoint signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +27,11 @@ pub enum SigningAlgorithm {
 }
 
 impl SigningAlgorithm {
+    /// By its name in `alg`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Rs256, Self::Es256].into_iter().find(|algorithm| algorithm.verified_as().name() == name)
+    }
+
     pub(super) fn verified_as(self) -> Algorithm {
         match self {
             Self::Rs256 => Algorithm::Rs256,
@@ -41,11 +43,9 @@ impl SigningAlgorithm {
 /// A private key; its `Debug` is `[redacted]`.
 pub struct SigningKey {
     pair: Pair,
-    algorithm: SigningAlgorithm,
     /// The same for every token: base64url of its JSON.
     header: String,
-    jwks: Bytes,
-    keys: Arc<KeySet>,
+    public: PublicKey,
 }
 
 enum Pair {
@@ -114,32 +114,25 @@ impl SigningKey {
         Self::new(pair, algorithm)
     }
 
+    /// Reads a PKCS #8 PEM of a key for any algorithm.
+    ///
+    /// # Errors
+    /// Not a usable key; of the first algorithm.
+    pub fn from_any_pem(pem: &str) -> Result<Self, SigningKeyError> {
+        let read = |algorithm| Self::from_pem(pem, algorithm);
+        read(SigningAlgorithm::Rs256).or_else(|error| read(SigningAlgorithm::Es256).map_err(|_| error))
+    }
+
     fn new(pair: Pair, algorithm: SigningAlgorithm) -> Result<Self, SigningKeyError> {
-        let name = algorithm.verified_as().name();
-        let mut jwk = pair.public_jwk();
-        let kid = thumbprint(&jwk);
-        for (member, value) in [("kid", kid.as_str()), ("alg", name), ("use", "sig")] {
-            jwk[member] = json!(value);
-        }
-        let jwks = json!({ "keys": [jwk] }).to_string();
-        // The rules for other issuers' keys hold for our own: a key that they leave out could sign but not be used.
-        let (keys, _) = KeySet::parse(jwks.as_bytes()).map_err(|_| SigningKeyError::WrongKind(algorithm))?;
-        let header = URL_SAFE_NO_PAD.encode(json!({"typ": "at+jwt", "alg": name, "kid": kid}).to_string());
-        Ok(Self { pair, algorithm, header, jwks: jwks.into(), keys: Arc::new(keys) })
+        let public = PublicKey::new(pair.public_members(), algorithm).ok_or(SigningKeyError::WrongKind(algorithm))?;
+        let header = json!({"typ": "at+jwt", "alg": algorithm.verified_as().name(), "kid": public.kid()});
+        Ok(Self { pair, header: URL_SAFE_NO_PAD.encode(header.to_string()), public })
     }
 
-    pub(super) fn algorithm(&self) -> SigningAlgorithm {
-        self.algorithm
-    }
-
-    /// The public key set, JSON.
-    pub(super) fn jwks(&self) -> &Bytes {
-        &self.jwks
-    }
-
-    /// The same set, ready to verify with.
-    pub(super) fn keys(&self) -> &Arc<KeySet> {
-        &self.keys
+    /// What is published of it.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
     }
 
     /// A token with these claims, `typ` `at+jwt`.
@@ -186,7 +179,7 @@ fn is_rsa(der: &[u8]) -> bool {
 
 impl Pair {
     /// The members that RFC 7638, section 3.2, asks for, and no other.
-    fn public_jwk(&self) -> Value {
+    fn public_members(&self) -> Value {
         match self {
             Self::Rsa(pair) => {
                 let key = pair.public_key();
@@ -216,12 +209,6 @@ impl Pair {
             Self::P256(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
         }
     }
-}
-
-/// RFC 7638: SHA-256 of the required members, sorted by name, without white space. `serde_json` writes an object of this
-/// kind so (a test holds it to the RFC's example).
-fn thumbprint(jwk: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.to_string().as_bytes()))
 }
 
 #[cfg(test)]

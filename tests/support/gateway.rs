@@ -64,14 +64,7 @@ impl Gateway {
         let variables = environment.iter().map(|(name, value)| (name, value.replace("{DIRECTORY}", &place)));
         let mut command = Self::command(directory.path());
         command.args(["run", "--config", "gateway.toml"]).envs(variables);
-        Self::spawn(directory, &mut command, stdout, |_, stderr| {
-            // The admin listener is the last that it names.
-            stderr.wait_all("listening on …", DEADLINE, |lines| {
-                let admin = lines.iter().find(|line| line.starts_with("admin listening on "))?;
-                let admin = address_after("admin listening on ", admin).unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
-                Some((lines.iter().filter_map(|line| address_after("listening on ", line)).collect(), admin))
-            })
-        })
+        Self::spawn(directory, &mut command, stdout, |_, stderr| addresses(stderr))
     }
 
     /// Runs `demo`, which says in the first line of what it prints where it is.
@@ -91,6 +84,23 @@ impl Gateway {
     pub fn output(arguments: &[&str], config: &str, files: &[(String, String)]) -> Output {
         let directory = Directory::with(config, files);
         Self::command(directory.path()).args(arguments).output().unwrap()
+    }
+
+    /// Runs the binary to its end, beside the configuration of this gateway.
+    pub fn run_beside(&self, arguments: &[&str]) -> Output {
+        Self::command(self.directory.path()).args(arguments).output().unwrap()
+    }
+
+    /// Ends the process, and starts another with the configuration and the files as they are by now.
+    pub fn restart(&mut self) {
+        let ended = self.stop_gracefully();
+        assert!(ended.success(), "{ended}");
+        let mut command = Self::command(self.directory.path());
+        let mut process = Tool::spawn(command.args(["run", "--config", "gateway.toml"]));
+        (self.stdout, self.stderr) = (process.stdout(), process.stderr());
+        (self.listeners, self.admin) = addresses(&self.stderr);
+        self.process = process;
+        self.wait_ready();
     }
 
     /// The binary, in this directory: the one cargo has just built, or the one that `STACKFLOW_GATEWAY` names.
@@ -210,6 +220,16 @@ impl Gateway {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Where the process says that it listens, and its admin listener.
+fn addresses(stderr: &Lines) -> (Vec<SocketAddr>, SocketAddr) {
+    // The admin listener is the last that it names.
+    stderr.wait_all("listening on …", DEADLINE, |lines| {
+        let admin = lines.iter().find(|line| line.starts_with("admin listening on "))?;
+        let admin = address_after("admin listening on ", admin).unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        Some((lines.iter().filter_map(|line| address_after("listening on ", line)).collect(), admin))
+    })
 }
 
 /// The address in `http://127.0.0.1:8080` after these words.

@@ -73,7 +73,7 @@ fn problems_of_the_text_and_of_its_files_come_in_one_run() {
     let text = "[log]\nlevel = \"loud\"\n[cors]\nallowed_origins = [\"ftp://a\"]\n[auth.token_endpoint]\n[[routes]]\npath = \"/x\"\nmethds = []";
     let expected = "gateway.toml:2:9: log.level: `loud` is not known; write one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"\n\
         gateway.toml:4:20: cors.allowed_origins: `ftp://a` does not begin with http:// or https://; write the scheme, as in \"https://app.example.com\"\n\
-        gateway.toml:5:1: auth.token_endpoint.api_keys: there is no file `api-keys.toml`; make it with an entry [[service_accounts]] of `name`, `client_id`, `secret_sha256` (`printf %s SECRET | sha256sum`) and `scopes`\n\
+        gateway.toml:5:1: auth.token_endpoint.api_keys: there is no file `api-keys.toml`; make it with `stackflow-gateway api-key create --name NAME --config FILE`\n\
         gateway.toml:8:1: routes.methds: unknown key; did you mean `methods`?";
     check(&[], text, expected);
 }
@@ -174,6 +174,48 @@ fn a_signing_key_that_is_there_is_used() {
     let new = compiled(&folder, text).new_signing_key.unwrap_or_else(|| panic!("no new key"));
     fs::write(&new.path, new.pem.expose()).unwrap_or_else(|error| panic!("{error}"));
     assert!(compiled(&folder, text).new_signing_key.is_none());
+}
+
+#[test]
+fn retired_keys_that_are_none_are_refused() {
+    let text = "[auth.token_endpoint]\napi_keys = \"k.toml\"\nsigning_key = \"s.pem\"\nalgorithm = \"ES256\"";
+    for (retired, what) in [
+        ("{}", "is not a list of retired keys (missing field `keys`"),
+        ("{\"keys\":[{\"alg\":\"ES256\",\"kid\":\"a\",\"token_lifetime\":1}]}", "has a key (number 1) that cannot be used; "),
+    ] {
+        let folder = Folder::with(&[("k.toml", ""), ("s.pem.retired.json", retired)]);
+        let problems = compile_in(&folder, text).err().unwrap_or_default().to_string();
+        assert!(problems.contains(":3:15: auth.token_endpoint.signing_key: `") && problems.contains(what), "{problems}");
+    }
+}
+
+#[test]
+fn accounts_and_keys_can_be_made_before_all_else_is_in_order() {
+    let folder =
+        Folder::with(&[("g.toml", "[auth.token_endpoint]\napi_keys = \"k.toml\"\ntoken_lifetime = \"5m\"\n[limits]\nx = 1\n")]);
+    let files = super::token_files(&folder.path("g.toml")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((files.api_keys, files.signing_key), (folder.path("k.toml"), folder.path("signing-key.pem")));
+    assert_eq!((files.algorithm, files.token_lifetime.as_secs()), (SigningAlgorithm::Rs256, 300));
+    for (text, expected) in [
+        ("", "auth.token_endpoint: is missing"),
+        ("[auth", "TOML: "),
+        ("[auth.token_endpoint]\nalgorithm = \"none\"\n[x]", "auth.token_endpoint.algorithm: "),
+        ("[auth]\ntoken_endpoint = 1", "auth.token_endpoint: "),
+    ] {
+        let folder = Folder::with(&[("g.toml", text)]);
+        let problems = super::token_files(&folder.path("g.toml")).err().unwrap_or_default();
+        assert!(problems.0.len() == 1 && problems.to_string().contains(expected), "{problems}");
+    }
+}
+
+#[test]
+fn the_limit_of_failures_is_among_the_limits() {
+    let folder = Folder::with(&[("k.toml", "")]);
+    let gateway = compiled(
+        &folder,
+        "[auth.token_endpoint]\napi_keys = \"k.toml\"\nalgorithm = \"ES256\"\nfailures = { rate = 3, burst = 9 }",
+    );
+    assert_eq!((gateway.limits.failures.rate(), gateway.limits.failures.burst()), (3, 9));
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! The token endpoint's signing key and service accounts.
+//! The token endpoint's signing key, retired keys and service accounts.
+//!
+//! The signing key is read first. A rotation writes the retired keys first: so a key that signed is found in one place or the
+//! other, whenever it happens.
 //!
 //! A signing key that is not there yet is made in memory, and only for a configuration that has no problem (an RSA key takes 100 ms and
 //! more). Writing it is left to whoever serves.
@@ -8,15 +11,17 @@ use crate::{
     config::{
         NewKeyFile, Problem, Problems,
         file::{WrittenAuth, WrittenTokenEndpoint},
-        report::{Fault, Placed, Report, place_in},
+        report::{Fault, Placed, Report},
     },
     secret::Secret,
-    token::{ServiceAccounts, SigningAlgorithm, SigningKey, SigningKeyError, TokenEndpoint, TokenSettings},
+    token::{RetiredKeys, ServiceAccounts, SigningAlgorithm, SigningKey, SigningKeyError, TokenEndpoint, TokenSettings},
 };
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
+use toml::de::DeTable;
 
 const SIGNING_KEY: &str = "auth.token_endpoint.signing_key";
 const API_KEYS: &str = "auth.token_endpoint.api_keys";
@@ -25,6 +30,7 @@ const API_KEYS: &str = "auth.token_endpoint.api_keys";
 pub(super) struct CheckedTokenEndpoint {
     settings: TokenSettings,
     key: Key,
+    retired: RetiredKeys,
     accounts: ServiceAccounts,
 }
 
@@ -47,9 +53,12 @@ pub struct Provided {
 /// Reads the files, unless their content is `provided`; `None` when there is no token endpoint, or there was a problem.
 pub(super) fn check(report: &Report<'_>, auth: &WrittenAuth, provided: Option<Provided>) -> Option<CheckedTokenEndpoint> {
     let written = auth.token_endpoint.as_ref()?;
-    let (key, accounts) = match provided {
-        Some(Provided { service_accounts, signing_key }) => (Some(Key::There(signing_key)), Some(service_accounts)),
-        None => (signing_key(report, written), accounts(report, &written.api_keys)),
+    let in_files = provided.is_none();
+    let (key, retired, accounts) = match provided {
+        Some(Provided { service_accounts, signing_key }) => {
+            (Some(Key::There(signing_key)), Some(RetiredKeys::default()), Some(service_accounts))
+        }
+        None => (signing_key(report, written), retired_keys(report, written), accounts(report, &written.api_keys)),
     };
     let WrittenTokenEndpoint { path, issuer, jwks_path, audience, token_lifetime, .. } = written;
     let settings = TokenSettings {
@@ -59,23 +68,23 @@ pub(super) fn check(report: &Report<'_>, auth: &WrittenAuth, provided: Option<Pr
         audience: audience.clone(),
         token_lifetime: *token_lifetime,
         leeway: auth.leeway,
+        signing_key: in_files.then(|| written.signing_key.value.clone()),
     };
-    Some(CheckedTokenEndpoint { settings, key: key?, accounts: accounts? })
+    Some(CheckedTokenEndpoint { settings, key: key?, retired: retired?, accounts: accounts? })
 }
 
 impl CheckedTokenEndpoint {
     /// The endpoint, and the file for its key when that was made just now.
     pub(super) fn build(self, file: &Path) -> Result<(TokenEndpoint, Option<NewKeyFile>), Problems> {
-        let (path, algorithm) = match self.key {
-            Key::There(key) => return Ok((TokenEndpoint::new(self.settings, key, self.accounts), None)),
+        let Self { settings, key, retired, accounts } = self;
+        let (path, algorithm) = match key {
+            Key::There(key) => return Ok((TokenEndpoint::new(settings, key, retired, accounts), None)),
             Key::ToMake(path, algorithm) => (path, algorithm),
         };
-        let (key, pem) = SigningKey::generate(algorithm).map_err(|error| {
-            let Fault { what, remedy } = key_fault(&path, &error);
-            Problems(vec![Problem { file: file.to_owned(), line: 1, column: 1, key: SIGNING_KEY.to_owned(), what, remedy }])
-        })?;
+        let (key, pem) = SigningKey::generate(algorithm)
+            .map_err(|error| Problems(vec![problem(file, SIGNING_KEY, key_fault(&path, &error))]))?;
         let new = NewKeyFile { path, pem: Secret::new(pem) };
-        Ok((TokenEndpoint::new(self.settings, key, self.accounts), Some(new)))
+        Ok((TokenEndpoint::new(settings, key, retired, accounts), Some(new)))
     }
 }
 
@@ -89,6 +98,36 @@ fn signing_key(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<Ke
         Err(error) => Err(unreadable(path, &error)),
     };
     key.map_err(|fault| report.add(*at, SIGNING_KEY, fault)).ok()
+}
+
+/// Where the retired keys of a signing key are: beside it, `NAME.retired.json`.
+#[must_use]
+pub fn retired_keys_file(signing_key: &Path) -> PathBuf {
+    let mut name = signing_key.file_name().unwrap_or_default().to_owned();
+    name.push(".retired.json");
+    signing_key.with_file_name(name)
+}
+
+/// Most that a file of retired keys may hold, in bytes: some hundred keys.
+const MOST_RETIRED: u64 = 256 * 1024;
+
+fn retired_keys(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<RetiredKeys> {
+    let path = retired_keys_file(&written.signing_key.value);
+    let large = fs::metadata(&path).is_ok_and(|file| file.len() > MOST_RETIRED);
+    let fault = match fs::read_to_string(&path) {
+        _ if large => Fault::new(format!("`{}` is too large", path.display()), "remove keys whose `exp` is over"),
+        Ok(text) => match RetiredKeys::parse(&text) {
+            Ok(retired) => return Some(retired),
+            Err(error) => {
+                let remedy = "correct it, or remove it: tokens that its keys signed are then refused";
+                Fault::new(format!("`{}` {error}", path.display()), remedy)
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(RetiredKeys::default()),
+        Err(error) => unreadable(&path, &error),
+    };
+    report.add(written.signing_key.at, SIGNING_KEY, fault);
+    None
 }
 
 fn key_fault(path: &Path, error: &SigningKeyError) -> Fault {
@@ -120,9 +159,7 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
             let Fault { what, remedy } = unreadable(path, &error);
             let missing = error.kind() == io::ErrorKind::NotFound;
             let remedy = if missing {
-                "make it with an entry [[service_accounts]] of `name`, `client_id`, `secret_sha256` (`printf %s SECRET | sha256sum`) \
-                 and `scopes`"
-                    .to_owned()
+                "make it with `stackflow-gateway api-key create --name NAME --config FILE`".to_owned()
             } else {
                 remedy
             };
@@ -132,8 +169,51 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
     };
     let wrong = |error: crate::token::AccountsError| {
         let (key, remedy) = ("service_accounts".to_owned(), "correct the entry".to_owned());
-        let (line, column) = place_in(&text, error.at);
+        let (line, column) = error.place_in(&text);
         report.add_elsewhere(*at, Problem { file: path.clone(), line, column, key, what: error.what, remedy });
     };
     ServiceAccounts::parse(&text).map_err(wrong).ok()
+}
+
+/// What the commands that change accounts and keys need of a configuration.
+#[derive(Clone, Debug)]
+pub struct TokenFiles {
+    /// The service accounts.
+    pub api_keys: PathBuf,
+    /// The signing key.
+    pub signing_key: PathBuf,
+    /// What a new one is for.
+    pub algorithm: SigningAlgorithm,
+    /// Of the tokens that it signs.
+    pub token_lifetime: Duration,
+}
+
+/// Reads `[auth.token_endpoint]` alone. The files that it names need not be there, and other tables may have problems: accounts
+/// and keys are made before everything else is in order.
+///
+/// # Errors
+/// The text is not TOML, or the table is not there or has problems.
+pub fn token_files(path: &Path) -> Result<TokenFiles, Problems> {
+    let text =
+        fs::read_to_string(path).map_err(|error| Problems(vec![problem(path, "configuration", unreadable(path, &error))]))?;
+    let (document, syntax) = DeTable::parse_recoverable(&text);
+    let report = Report::new(path, &text, &syntax);
+    let endpoint = crate::config::file::read(&report, document.get_ref()).auth.token_endpoint;
+    let mut problems = report.into_problems();
+    problems.0.retain(|problem| problem.key == "TOML" || problem.key.starts_with("auth.token_endpoint"));
+    if endpoint.is_none() && problems.0.is_empty() {
+        let (what, remedy) = ("is missing", "add the table: without it there are no service accounts");
+        problems.0.push(problem(path, "auth.token_endpoint", Fault::new(what, remedy)));
+    }
+    match endpoint {
+        Some(WrittenTokenEndpoint { api_keys, signing_key, algorithm, token_lifetime, .. }) if problems.0.is_empty() => {
+            Ok(TokenFiles { api_keys: api_keys.value, signing_key: signing_key.value, algorithm, token_lifetime })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// A problem of a file as a whole.
+fn problem(file: &Path, key: &str, Fault { what, remedy }: Fault) -> Problem {
+    Problem { file: file.to_owned(), line: 1, column: 1, key: key.to_owned(), what, remedy }
 }

@@ -9,6 +9,7 @@ use crate::{
         table::Table,
         value::KIB,
     },
+    limit::Quota,
     upstream::IdentityHeaders,
 };
 use http::HeaderName;
@@ -26,6 +27,13 @@ pub(crate) struct WrittenAuth {
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) identity_headers: IdentityHeaders,
     pub(crate) token_endpoint: Option<WrittenTokenEndpoint>,
+}
+
+impl WrittenAuth {
+    /// The limit of wrong secrets, where there is a token endpoint.
+    pub(crate) fn failures(&self) -> Option<Quota> {
+        self.token_endpoint.as_ref().map(|endpoint| endpoint.failures)
+    }
 }
 
 /// `[auth]`.

@@ -13,6 +13,8 @@ pub(super) fn limits(root: &Table<'_>) -> (Limits, ResetForm) {
             global: quota(table, "global", 5000, 10_000),
             per_user: quota(table, "per_user", 100, 100),
             per_address: quota(table, "per_address", 1000, 2000),
+            // Written with the token endpoint, which replaces this.
+            failures: documented(1, 100),
             bulk_in_flight: table.integer_u32("bulk_in_flight", 4, &(0..=1_000_000)),
             max_users: usize::try_from(table.integer("max_users", 1_000_000, &(1..=100_000_000))).unwrap_or(usize::MAX),
         };
@@ -21,9 +23,14 @@ pub(super) fn limits(root: &Table<'_>) -> (Limits, ResetForm) {
     })
 }
 
-fn quota(table: &Table<'_>, key: &'static str, rate: u64, burst: u64) -> Quota {
-    let default = || Quota::new(rate, burst).expect("BUG: the documented defaults are quotas");
+/// A quota of one table.
+pub(super) fn quota(table: &Table<'_>, key: &'static str, rate: u64, burst: u64) -> Quota {
+    let default = || documented(rate, burst);
     table.table(key, |table| written_quota(table).unwrap_or_else(default)).unwrap_or_else(default)
+}
+
+fn documented(rate: u64, burst: u64) -> Quota {
+    Quota::new(rate, burst).expect("BUG: the documented defaults are quotas")
 }
 
 fn written_quota(table: &Table<'_>) -> Option<Quota> {

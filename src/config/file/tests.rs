@@ -290,10 +290,19 @@ fn what_the_shipped_file_writes_out_of_a_route_is_the_default() {
 #[test]
 fn what_the_shipped_file_shows_of_the_token_endpoint_is_the_default() {
     let values = |text: &str| {
-        let WrittenTokenEndpoint { path, issuer, jwks_path, signing_key, algorithm, audience, api_keys, token_lifetime } =
-            read_text(text).0.auth.token_endpoint.expect("a token endpoint");
+        let WrittenTokenEndpoint {
+            path,
+            issuer,
+            jwks_path,
+            signing_key,
+            algorithm,
+            audience,
+            api_keys,
+            token_lifetime,
+            failures,
+        } = read_text(text).0.auth.token_endpoint.expect("a token endpoint");
         let paths = (path.value, jwks_path.value, signing_key.value, api_keys.value);
-        (paths, issuer.value, algorithm, audience, token_lifetime)
+        (paths, issuer.value, algorithm, audience, token_lifetime, failures)
     };
     assert_eq!(values(&uncommented()), values(&format!("{MINIMAL}\n[auth.token_endpoint]\n")));
 }

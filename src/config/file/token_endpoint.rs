@@ -1,8 +1,9 @@
 //! `[auth.token_endpoint]`.
 
-use super::{absolute_path, path};
+use super::{absolute_path, limits::quota, path};
 use crate::{
     config::{report::Placed, table::Table, url, value::non_empty},
+    limit::Quota,
     token::SigningAlgorithm,
 };
 use std::{path::PathBuf, time::Duration};
@@ -14,6 +15,7 @@ pub(crate) struct WrittenTokenEndpoint {
     pub(crate) jwks_path: Placed<String>,
     pub(crate) signing_key: Placed<PathBuf>,
     pub(crate) algorithm: SigningAlgorithm,
+    pub(crate) failures: Quota,
     pub(crate) audience: String,
     pub(crate) api_keys: Placed<PathBuf>,
     pub(crate) token_lifetime: Duration,
@@ -30,6 +32,7 @@ pub(super) fn token_endpoint(table: &Table<'_>) -> WrittenTokenEndpoint {
         jwks_path: table.text_or("jwks_path", "/.well-known/jwks.json".to_owned(), absolute_path),
         signing_key: table.text_or("signing_key", beside("signing-key.pem"), path(table)),
         algorithm: table.word("algorithm", SigningAlgorithm::Rs256, &algorithms),
+        failures: quota(table, "failures", 1, 100),
         audience: table.text_or("audience", "stackflow-api".to_owned(), non_empty).value,
         api_keys: table.text_or("api_keys", beside("api-keys.toml"), path(table)),
         token_lifetime: table.duration("token_lifetime", Duration::from_secs(900), &lifetimes),

@@ -19,7 +19,6 @@ fn these_are_not_in_this_version() {
         "bounds.connections",
         "auth.revocations",
         "auth.issuers.jwks_cache_file",
-        "auth.token_endpoint.failures",
         "limits.ietf_headers",
         "limits.dry_run",
         "limits.state_file",

@@ -16,6 +16,7 @@ fn limits() -> Limits {
         global: quota(5_000, 10_000),
         per_user: quota(100, 100),
         per_address: quota(1_000, 2_000),
+        failures: quota(1, 100),
         bulk_in_flight: 4,
         max_users: 1_000,
     }

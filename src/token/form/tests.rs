@@ -88,6 +88,8 @@ fn two_ways_or_two_clients_at_once_are_refused() {
     check(&[&basic], "client_secret=secret", ambiguous("the client authenticates in two ways"));
     check(&[&basic], "client_id=id&client_secret=secret", ambiguous("the client authenticates in two ways"));
     check(&["Bearer x"], "client_id=id&client_secret=secret", ambiguous("the client authenticates in two ways"));
+    check(&[&basic], "client_assertion=x", ambiguous("the client authenticates in two ways"));
+    check(&[], "client_id=id&client_secret=s&client_assertion_type=x", ambiguous("the client authenticates in two ways"));
     check(&[&basic], "client_id=other", ambiguous("client_id is not the client that authenticates"));
 }
 

@@ -41,12 +41,22 @@ MIG
 }
 
 #[test]
-fn a_bound_of_failures_is_not_in_this_version() {
-    check(
-        r"[auth.token_endpoint]
-failures = { rate = 1, burst = 100 }",
-        "2:1: auth.token_endpoint.failures: not in this version; remove it; `limits.per_address` bounds attempts",
-    );
+fn a_limit_of_failures_is_a_quota() {
+    for (written, expected) in [
+        (
+            "{ rate = 0, burst = 1 }",
+            "2:21: auth.token_endpoint.failures.rate: is less than 1; write a whole number from 1 to 1000000",
+        ),
+        (
+            "{ rate = 1, burst = 0 }",
+            "2:32: auth.token_endpoint.failures.burst: is less than 1; write a whole number from 1 to 100000000",
+        ),
+        ("1", "2:12: auth.token_endpoint.failures: is a whole number; write a table, as in { … }"),
+    ] {
+        check(&format!("[auth.token_endpoint]\nfailures = {written}"), expected);
+    }
+    let endpoint = accepted("[auth.token_endpoint]\nfailures = { rate = 2, burst = 7 }").auth.token_endpoint;
+    assert_eq!(endpoint.map(|endpoint| (endpoint.failures.rate(), endpoint.failures.burst())), Some((2, 7)));
 }
 
 #[test]
@@ -60,4 +70,5 @@ fn an_empty_table_has_the_documented_defaults() {
     assert_eq!(endpoint.signing_key.value.to_str(), Some("/etc/gateway/signing-key.pem"));
     assert_eq!(endpoint.api_keys.value.to_str(), Some("/etc/gateway/api-keys.toml"));
     assert_eq!(endpoint.token_lifetime.as_secs(), 900);
+    assert_eq!((endpoint.failures.rate(), endpoint.failures.burst()), (1, 100));
 }

@@ -20,7 +20,14 @@ impl Random {
 
     fn limits(&mut self) -> Limits {
         let mut some = |most: u64| quota(1 + self.below(most), 1 + self.below(most));
-        Limits { per_user: some(40), global: some(120), per_address: some(10), bulk_in_flight: 2, max_users: 1_000 }
+        Limits {
+            per_user: some(40),
+            global: some(120),
+            per_address: some(10),
+            failures: quota(1, 1),
+            bulk_in_flight: 2,
+            max_users: 1_000,
+        }
     }
 }
 
