@@ -2,10 +2,11 @@
 # Installs what the tests need, by name, and runs them.
 #
 #   tests/run.sh              everything, as CI does: setup, lint, test, release
-#   tests/run.sh setup        only installs: Debian packages, npm packages
+#   tests/run.sh setup        only installs: Debian packages, npm packages, Python packages (in target/python)
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
 #   tests/run.sh release      the demo, from the release build
+#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_ITERATIONS rounds of each target, a million unless it is set
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
 # Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node; asks for sudo only when it is not root and
@@ -15,6 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Tools of ours, where no package should be installed for them.
 TOOLS=$PWD/target/tools
+PYTHON=$PWD/target/python
 export PATH=$TOOLS:$PATH
 
 say() { printf '\n== %s\n' "$*"; }
@@ -26,9 +28,11 @@ as_root() {
 # What is missing, by the command it brings.
 missing_packages() {
     local command
-    for command in curl jq openssl chromium; do
+    for command in curl jq openssl chromium python3; do
         command -v "$command" >/dev/null || echo "$command"
     done
+    # Debian's Python comes without what a virtual environment is made with.
+    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
 }
 
@@ -40,6 +44,21 @@ install_promtool() {
     (cd "$work" && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb unpacked)
     install -D "$work/unpacked/usr/bin/promtool" "$TOOLS/promtool"
     rm -rf "$work"
+}
+
+# Run again only when what is asked for has changed.
+install_npm_packages() {
+    cmp -s tests/package-lock.json tests/node_modules/.installed-lock && return
+    (cd tests && npm ci --ignore-scripts && cp package-lock.json node_modules/.installed-lock)
+}
+
+install_python_packages() {
+    cmp -s tests/requirements.txt "$PYTHON/.installed" && return
+    # `--no-deps`: exactly what is listed, so that two installations are the same.
+    python3 -m venv --clear "$PYTHON"
+    "$PYTHON/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement tests/requirements.txt
+    "$PYTHON/bin/pip" check
+    cp tests/requirements.txt "$PYTHON/.installed"
 }
 
 setup() {
@@ -54,12 +73,10 @@ setup() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}"
     fi
     [[ $promtool == present ]] || install_promtool
-    # Run again only when the lock file has changed.
-    if ! cmp -s tests/package-lock.json tests/node_modules/.installed-lock; then
-        (cd tests && npm ci --ignore-scripts && cp package-lock.json node_modules/.installed-lock)
-    fi
+    install_npm_packages
+    install_python_packages
     local tool
-    for tool in curl jq openssl chromium promtool node; do
+    for tool in curl jq openssl chromium promtool node python3; do
         printf '%-10s %s\n' "$tool" "$(command -v "$tool")"
     done
 }
@@ -78,6 +95,12 @@ tests() {
     cargo test --locked "$@"
 }
 
+# The rounds of each target in a plain run are few; this is for a night, or for a change in a parser.
+fuzz() {
+    export FUZZ_ITERATIONS=${FUZZ_ITERATIONS:-1000000}
+    tests --test fuzzing -- --nocapture
+}
+
 # The command that the README promises, in the build that it names: the same tests as for the debug build.
 release() {
     say "release: build"
@@ -93,7 +116,7 @@ case ${1:-all} in
         tests
         release
         ;;
-    setup | lint | release) "$1" ;;
+    setup | lint | release | fuzz) "$1" ;;
     test) tests "${@:2}" ;;
     *)
         if [[ ! -f tests/$1.rs ]]; then

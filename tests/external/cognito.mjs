@@ -1,10 +1,11 @@
 // A real user pool with real users: cognito-local, driven only through the API that Amazon Cognito has.
 //
-// Usage: node cognito.mjs USER...     in a directory of its own: cognito-local keeps its data below it
-// Prints one JSON line, `{issuer, client_id, users: {USER: {access_token, id_token, sub}}}`, when everybody has signed in;
-// then serves its key set until standard input ends.
+// Usage: node cognito.mjs     in a directory of its own: cognito-local keeps its data below it
+// First line: `{issuer, clients: {web, other, brief}}`, app clients by name; access and id tokens of `brief` last two seconds.
+// Then for each line `USER CLIENT`: that user signs in, `{access_token, id_token, refresh_token, sub}`.
 import http from 'node:http';
 import { createRequire } from 'node:module';
+import { serve } from './lines.mjs';
 
 const PASSWORD = 'Correct-horse-7';
 
@@ -38,30 +39,39 @@ async function call(operation, parameters) {
 }
 
 const { UserPool: pool } = await call('CreateUserPool', { PoolName: 'stackflow' });
-const { UserPoolClient: client } = await call('CreateUserPoolClient', {
-  UserPoolId: pool.Id,
-  ClientName: 'web',
-  ExplicitAuthFlows: ['ALLOW_USER_PASSWORD_AUTH'],
-});
 await call('CreateGroup', { UserPoolId: pool.Id, GroupName: 'operators' });
 
-async function signIn(name) {
+async function client(name, more) {
+  const parameters = { UserPoolId: pool.Id, ClientName: name, ExplicitAuthFlows: ['ALLOW_USER_PASSWORD_AUTH'], ...more };
+  return (await call('CreateUserPoolClient', parameters)).UserPoolClient.ClientId;
+}
+
+const clients = { web: await client('web'), other: await client('other') };
+clients.brief = await client('brief', {
+  AccessTokenValidity: 2,
+  IdTokenValidity: 2,
+  TokenValidityUnits: { AccessToken: 'seconds', IdToken: 'seconds' },
+});
+
+const created = new Set();
+
+async function create(name) {
   const user = { UserPoolId: pool.Id, Username: `${name}@example.com` };
   await call('AdminCreateUser', { ...user, MessageAction: 'SUPPRESS', UserAttributes: [{ Name: 'email', Value: user.Username }] });
   await call('AdminSetUserPassword', { ...user, Password: PASSWORD, Permanent: true });
   await call('AdminAddUserToGroup', { ...user, GroupName: 'operators' });
-  const { AuthenticationResult: tokens } = await call('InitiateAuth', {
-    AuthFlow: 'USER_PASSWORD_AUTH',
-    ClientId: client.ClientId,
-    AuthParameters: { USERNAME: user.Username, PASSWORD },
-  });
-  const { sub } = JSON.parse(Buffer.from(tokens.AccessToken.split('.')[1], 'base64url'));
-  return { access_token: tokens.AccessToken, id_token: tokens.IdToken, sub };
+  created.add(name);
 }
 
-const users = {};
-for (const name of process.argv.slice(2)) {
-  users[name] = await signIn(name);
+async function signIn(name, client) {
+  if (!created.has(name)) await create(name);
+  const { AuthenticationResult: tokens } = await call('InitiateAuth', {
+    AuthFlow: 'USER_PASSWORD_AUTH',
+    ClientId: clients[client],
+    AuthParameters: { USERNAME: `${name}@example.com`, PASSWORD },
+  });
+  const { sub } = JSON.parse(Buffer.from(tokens.AccessToken.split('.')[1], 'base64url'));
+  return { access_token: tokens.AccessToken, id_token: tokens.IdToken, refresh_token: tokens.RefreshToken, sub };
 }
-console.log(JSON.stringify({ issuer: `${address}/${pool.Id}`, client_id: client.ClientId, users }));
-process.stdin.resume().on('end', () => process.exit(0));
+
+await serve({ issuer: `${address}/${pool.Id}`, clients }, signIn);

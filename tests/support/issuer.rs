@@ -18,6 +18,8 @@ pub struct Issuer {
     pub name: String,
     pub key_id: String,
     pub client_id: String,
+    /// Its private key, PKCS #8.
+    pub key_pem: String,
     key: EncodingKey,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
@@ -36,6 +38,7 @@ impl Issuer {
             key_id: "test-key".to_owned(),
             client_id: "test-client".to_owned(),
             key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(),
+            key_pem: pem,
             modulus: public.modulus().big_endian_without_leading_zero().to_vec(),
             exponent: public.exponent().big_endian_without_leading_zero().to_vec(),
         }
@@ -76,6 +79,11 @@ impl Issuer {
     pub fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &self.key).unwrap()
+    }
+
+    /// Any text, signed: a token, if it is a header and claims.
+    pub fn sign_text(&self, signed: &str, algorithm: Algorithm) -> String {
+        format!("{signed}.{}", jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, algorithm).unwrap())
     }
 }
 
