@@ -6,7 +6,7 @@
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
 #   tests/run.sh release      the demo, from the release build
-#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_ITERATIONS rounds of each target, a million unless it is set
+#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
 # Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node; asks for sudo only when it is not root and
@@ -95,9 +95,9 @@ tests() {
     cargo test --locked "$@"
 }
 
-# The rounds of each target in a plain run are few; this is for a night, or for a change in a parser.
+# The mutations in a plain run are few; this is for a night, or for a change in a parser.
 fuzz() {
-    export FUZZ_ITERATIONS=${FUZZ_ITERATIONS:-1000000}
+    export FUZZ_RUNS=${FUZZ_RUNS:-1000000}
     tests --test fuzzing -- --nocapture
 }
 
