@@ -126,7 +126,7 @@ fn a_short_rsa_key_verifies_nothing_though_its_signature_holds() {
         let pem = openssl(&["genrsa", "-out", "output", bits], "", b"");
         let modulus = openssl(&["rsa", "-in", "input", "-noout", "-modulus", "-out", "output"], "", &pem);
         let digits = String::from_utf8(modulus).expect("text").trim().replace("Modulus=", "");
-        let digits = if digits.len() % 2 == 0 { digits } else { format!("0{digits}") };
+        let digits = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
         let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"));
         let short = good.twin(bits, |jwk| jwk["n"] = json!(base64url(bytes.collect::<Vec<u8>>())));
         let court = AllKinds::start(&[good.jwk.clone(), short]);
