@@ -1,6 +1,9 @@
 //! What can be slow, gone or broken. Here are deadlines, bounds and retries; what arrives is judged by the pure modules.
 
 mod jwks;
+mod watched;
+
+mod key_cache;
 mod key_document;
 
 mod download;
@@ -10,10 +13,11 @@ mod names;
 mod signing_keys;
 
 pub use files::write_private;
-pub use jwks::{Clock, FetchResult, KeyFetcher, KeyStatus, OnFetch};
+pub use jwks::KeyFetcher;
 pub use locked_file::LockedFile;
 pub use names::resolve_names;
 pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};
+pub use watched::{Clock, FetchResult, KeyStatus, OnFetch};
 
 #[cfg(test)]
 mod test_server;
