@@ -40,7 +40,8 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
             }
             Attached::KeyCache { path } => {
                 let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
-                key_cache(&path.value).and_then(|()| alone(attached, index, &path.value)).unwrap_or_else(wrong);
+                let place = key_cache(&path.value).and_then(|()| alone(report.file(), attached, index, &path.value));
+                place.unwrap_or_else(wrong);
             }
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
@@ -139,9 +140,9 @@ fn key_cache(path: &Path) -> Result<(), Fault> {
 }
 
 /// The gateway writes it: whatever else has the same path would be lost.
-fn alone(attached: &[Attached], index: usize, path: &Path) -> Result<(), Fault> {
+fn alone(configuration: &Path, attached: &[Attached], index: usize, path: &Path) -> Result<(), Fault> {
     let mut others = attached.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, file)| named(file)).flatten();
-    if !others.any(|other| other == path) {
+    if path != configuration && !others.any(|other| other == path) {
         return Ok(());
     }
     Err(Fault::new(format!("`{}` is named for something else too", path.display()), "write the path of a file of its own"))
