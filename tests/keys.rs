@@ -46,13 +46,13 @@ impl Pool {
     fn start(&self, lines: &str) -> Gateway {
         self.setup(lines).start()
     }
+}
 
-    /// Another issuer of the same name: the keys after a rotation.
-    fn rotated(&self, key_id: &str) -> Issuer {
-        let mut rotated = Issuer::new(NAME);
-        key_id.clone_into(&mut rotated.key_id);
-        rotated
-    }
+/// The issuer after a rotation: the same name, another key.
+fn rotated(key_id: &str) -> Issuer {
+    let mut rotated = Issuer::new(NAME);
+    key_id.clone_into(&mut rotated.key_id);
+    rotated
 }
 
 /// A token that is good but for its key, which nobody knows. It takes no signature to make one.

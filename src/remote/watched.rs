@@ -436,7 +436,7 @@ fn retry_pause(failures: u32, longest: Duration) -> Duration {
 
 /// Up to a tenth earlier, so that gateways that were started together do not ask together for ever.
 fn earlier(pause: Duration, random: u8) -> Duration {
-    pause - pause / 2560 * u32::from(random)
+    pause.saturating_sub(pause / 2560 * u32::from(random))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

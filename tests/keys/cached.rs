@@ -49,10 +49,10 @@ fn a_gateway_starts_while_its_issuer_is_dead() {
     let ready = gateway.admin_get("/readyz").text();
     assert!(ready.contains(&format!("issuer {NAME}: 1 keys of jwks_cache_file; last error: no answer")), "{ready}");
     // The issuer comes back, with another key: what was fetched wins.
-    let rotated = kept.pool.rotated("new-key");
-    kept.pool.server.switch(KeyServing::Good(rotated.jwks_json()));
+    let new = rotated("new-key");
+    kept.pool.server.switch(KeyServing::Good(new.jwks_json()));
     gateway.wait_metric(&refreshes("updated"), 1.0);
-    assert_eq!((status(&gateway, &kept.token()), status(&gateway, &rotated.user("ada"))), (401, 200));
+    assert_eq!((status(&gateway, &kept.token()), status(&gateway, &new.user("ada"))), (401, 200));
     assert!(!gateway.admin_get("/readyz").text().contains("jwks_cache_file"));
 }
 
@@ -68,11 +68,11 @@ fn a_gateway_starts_while_its_issuer_hangs_and_does_not_wait_for_it() {
 #[test]
 fn a_key_that_was_removed_does_not_come_back_while_the_issuer_answers() {
     let kept = Kept::new();
-    let rotated = kept.pool.rotated("new-key");
-    kept.pool.server.switch(KeyServing::Good(rotated.jwks_json()));
+    let new = rotated("new-key");
+    kept.pool.server.switch(KeyServing::Good(new.jwks_json()));
     let gateway = kept.setup("").start();
-    assert_eq!((status(&gateway, &kept.token()), status(&gateway, &rotated.user("ada"))), (401, 200));
-    assert_eq!(gateway.metric(&refreshes("restored")) as u64, 0);
+    assert_eq!((status(&gateway, &kept.token()), status(&gateway, &new.user("ada"))), (401, 200));
+    assert!(gateway.metric(&refreshes("restored")) < 0.5);
     gateway.poll("the new set in the file", || {
         fs::read_to_string(kept.file()).is_ok_and(|text| text.contains("new-key") && !text.contains("test-key")).then_some(())
     });

@@ -65,7 +65,7 @@ fn what_is_something_else_is_refused() {
     check(b"\n", "not as it was written");
     check(document().as_bytes(), "not as it was written");
     check(&[good(), b" ".to_vec()].concat(), "not as it was written");
-    check(&[b' '; 1 << 20], "larger than 20480 bytes");
+    check(&vec![b' '; 1 << 20], "larger than 20480 bytes");
 }
 
 /// A file of this issuer, with a fitting hash, that holds `document`.
