@@ -220,6 +220,16 @@ async fn a_flood_asks_once_in_a_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asked_before_the_first_fetch_gets_that_one() {
+    let bench = Bench::new(&[(Serving::Good, SECOND)]);
+    let early = bench.waiting().await;
+    bench.run();
+    early.await.expect("it ends");
+    sleep(60 * SECOND).await;
+    assert_eq!((bench.fetches(), bench.keys()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_share_the_fetch_under_way_whoever_began_it() {
     let bench = Bench::new(&[(Serving::Good, 4 * SECOND)]);
     bench.run();

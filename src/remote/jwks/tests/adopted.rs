@@ -79,7 +79,10 @@ async fn an_issuer_with_a_new_ring_is_fetched_anew() {
 
 #[tokio::test]
 async fn an_issuer_that_is_gone_is_not_asked_any_more_and_nobody_waits_for_it() {
-    let (server, mut bench) = started().await;
+    let server = Server::start().await;
+    server.answer("/jwks", one_key());
+    let hour = Duration::from_secs(3600);
+    let mut bench = Bench::started(IssuerSettings { fetch_timeout: hour, ..at(&server, "/jwks") }).await;
     server.answer("/jwks", Answer::Held(Arc::new(Semaphore::new(0)), Vec::new()));
     bench.now_s.fetch_add(COOLDOWN_S, Ordering::SeqCst);
     let waiting = bench.waiting();

@@ -79,6 +79,21 @@ async fn while_the_issuer_answers_a_removed_key_does_not_come_back() {
     assert!(bench.events.try_recv().is_err());
 }
 
+#[tokio::test]
+async fn keys_that_a_reload_took_over_are_better_than_the_files() {
+    let (server, file) = kept().await;
+    server.answer("/jwks", Answer::with_status("503 Busy", ""));
+    let authenticator = Authenticator::new(vec![cached(&server, "/jwks", &file)], 8192);
+    authenticator.issuers()[0].keys.replace(key_set(&[("b", &P256), ("c", &RSA)]));
+    let mut bench = Bench::new(Vec::new());
+    bench.fetcher.adopt(&authenticator);
+    bench.run();
+    assert_eq!(bench.next().await, FetchResult::Failed);
+    soon(bench.fetcher.await_keys(&authenticator.issuers()[0])).await;
+    let status = bench.fetcher.status(&authenticator.issuers()[0]);
+    assert_eq!((status.keys, status.restored), (2, false));
+}
+
 /// Nothing of the file is used; the gateway starts all the same, and the next good fetch replaces it.
 async fn not_used(change: impl Fn(&ScratchFile)) {
     let (server, file) = kept().await;
