@@ -7,7 +7,10 @@
 //! - A request waits for an issuer of the configuration it began under, or not at all.
 //!
 //! Not here: when one issuer is asked, and what becomes of its answer (`watched`).
-use super::watched::{Clock, KeyStatus, OnFetch, Watched};
+use super::{
+    key_status::{Clock, KeyStatus, OnFetch},
+    watched::Watched,
+};
 use crate::auth::{Authenticator, Issuer};
 use arc_swap::ArcSwap;
 use std::{fmt, sync::Arc};

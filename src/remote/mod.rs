@@ -3,6 +3,9 @@
 mod jwks;
 mod watched;
 
+mod key_status;
+mod pauses;
+
 mod key_cache;
 mod key_document;
 
@@ -14,10 +17,10 @@ mod signing_keys;
 
 pub use files::write_private;
 pub use jwks::KeyFetcher;
+pub use key_status::{Clock, FetchResult, KeyStatus, OnFetch};
 pub use locked_file::LockedFile;
 pub use names::resolve_names;
 pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};
-pub use watched::{Clock, FetchResult, KeyStatus, OnFetch};
 
 #[cfg(test)]
 mod test_server;

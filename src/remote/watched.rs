@@ -14,11 +14,10 @@
 use super::{
     key_cache::{KeptKeys, KeyCache},
     key_document::{FetchError, KeyDocument, printable},
+    key_status::{Clock, FetchResult, KeyStatus, OnFetch},
+    pauses::{earlier, retry_pause},
 };
-use crate::{
-    auth::{Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut},
-    time::Now,
-};
+use crate::auth::{Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut};
 use std::{
     future::Future,
     io,
@@ -33,63 +32,11 @@ use tokio::{
 
 /// How long the first fetch may take while a good set lies on the disk: a hanging issuer holds up readiness no longer.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Between two attempts after failures, at most.
-const RETRY: Duration = Duration::from_secs(30);
 /// Requests that may wait for one issuer at the same time. Tokens that make a request wait can be made by anybody, without a
 /// signature. Each pays for its address first, but there are many addresses, and an HTTP/2 connection carries a hundred requests.
 const WAITING: usize = 4096;
 /// Unusable keys of one set that are named in the log: a set has room for hundreds of thousands.
 const NAMED: usize = 8;
-
-/// How a fetch ended, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchResult {
-    /// A new key set is in place.
-    Updated,
-    /// The same keys as before.
-    Unchanged,
-    /// The old set stays.
-    Failed,
-    /// After a failure at the start: the keys of `jwks_cache_file` are in place.
-    Restored,
-    /// After a success: `jwks_cache_file` could not be written.
-    Unsaved,
-}
-
-impl FetchResult {
-    /// Every result, for metrics made ahead.
-    pub const ALL: [Self; 5] = [Self::Updated, Self::Unchanged, Self::Failed, Self::Restored, Self::Unsaved];
-
-    /// Its name in metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
-            Self::Restored => "restored",
-            Self::Unsaved => "unsaved",
-        }
-    }
-}
-
-/// What is known about an issuer's keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyStatus {
-    /// When the keys were last fetched, in seconds since 1970; of restored ones, when they were fetched before the start.
-    pub last_success_unix_s: Option<u64>,
-    /// The keys are those of `jwks_cache_file`: this process has not fetched any yet.
-    pub restored: bool,
-    /// Why the last fetch failed, if it did: printable, short, without secrets.
-    pub last_error: Option<String>,
-    /// Keys at this moment.
-    pub keys: usize,
-}
-
-/// The moment, handed in.
-pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
-/// Told of every fetch, with the name of the issuer.
-pub type OnFetch = Arc<dyn Fn(&str, FetchResult) + Send + Sync>;
 
 /// One issuer, shared by its task and the requests that wait for it.
 pub(super) struct Watched {
@@ -427,16 +374,6 @@ impl Watched {
             (self.on_fetch)(&self.name, FetchResult::Unsaved);
         }
     }
-}
-
-/// 1 s after the first failure, twice as long after each further one, at most `longest` and [`RETRY`].
-fn retry_pause(failures: u32, longest: Duration) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(longest).min(RETRY)
-}
-
-/// Up to a tenth earlier, so that gateways that were started together do not ask together for ever.
-fn earlier(pause: Duration, random: u8) -> Duration {
-    pause.saturating_sub(pause / 2560 * u32::from(random))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
