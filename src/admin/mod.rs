@@ -73,12 +73,13 @@ impl Admin {
             Err(NotReady::Draining) => "not ready: draining\n",
             Err(NotReady::NoKeys) => "not ready: no issuer has keys\n",
         });
-        for (index, issuer) in gateway.auth.authenticator.issuers().iter().enumerate() {
-            let status = self.shared.keys.status(crate::auth::IssuerIndex(index));
+        for issuer in gateway.auth.authenticator.issuers() {
+            let status = self.shared.keys.status(issuer);
+            let restored = if status.restored { " of jwks_cache_file" } else { "" };
             let error = status.last_error.map_or(String::new(), |error| format!("; last error: {error}"));
             if status.keys == 0 || !error.is_empty() {
                 // Writing to memory cannot fail.
-                let _ = writeln!(lines, "issuer {}: {} keys{error}", issuer.settings.issuer, status.keys);
+                let _ = writeln!(lines, "issuer {}: {} keys{restored}{error}", issuer.settings.issuer, status.keys);
             }
         }
         text(if verdict.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &lines)

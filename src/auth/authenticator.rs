@@ -34,6 +34,12 @@ impl Authenticator {
         &self.issuers
     }
 
+    /// To put one's ring into another's place.
+    #[cfg(test)]
+    pub(crate) fn issuers_mut(&mut self) -> &mut [Issuer] {
+        &mut self.issuers
+    }
+
     /// The token's earlier verification, if it still holds: same bytes, inside its times, signed by a key of the issuer's current set.
     /// Allocates nothing.
     #[must_use]

@@ -57,6 +57,8 @@ pub struct IssuerSettings {
     pub profile: Profile,
     /// Where the keys come from.
     pub keys: KeySource,
+    /// Where the last good set is kept for a start at which the issuer does not answer.
+    pub jwks_cache_file: Option<PathBuf>,
     /// Trust for the fetch instead of the operating system's.
     pub ca_file: Option<PathBuf>,
     /// Accepted `client_id` (access tokens) or `aud` (Cognito id tokens).

@@ -140,6 +140,7 @@ pub(crate) fn settings(profile: Profile) -> IssuerSettings {
         issuer: ISSUER.to_owned(),
         profile,
         keys: KeySource::File(PathBuf::from("keys.json")),
+        jwks_cache_file: None,
         ca_file: None,
         client_ids: Allowed::Listed(vec!["client-1".to_owned(), "client-2".to_owned()]),
         audiences: Allowed::Listed(vec!["api".to_owned()]),

@@ -59,6 +59,8 @@ pub(crate) enum Attached {
     Authorities { key: String, path: Placed<PathBuf> },
     /// A JWKS document.
     KeySet { path: Placed<PathBuf> },
+    /// A file that the gateway keeps an issuer's keys in.
+    KeyCache { path: Placed<PathBuf> },
     /// A file to write the log to.
     Log { path: Placed<PathBuf> },
 }

@@ -230,7 +230,7 @@ impl Metrics {
     /// Counts a fetch of keys.
     pub fn key_fetch(&self, issuer: IssuerIndex, result: FetchResult, now: Now) {
         self.key_fetches[issuer.0][result as usize].inc();
-        if result != FetchResult::Failed {
+        if matches!(result, FetchResult::Updated | FetchResult::Unchanged) {
             self.key_success[issuer.0].set(seconds(now.unix_ns));
         }
     }

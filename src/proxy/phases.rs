@@ -301,7 +301,10 @@ impl Phases {
 
     /// Decides again once the issuer's keys were looked for, as of then.
     async fn decide_with_keys(&self, session: &Session, ctx: &mut Ctx, issuer: IssuerIndex, reserved: AddressCharge) -> Decision {
-        self.shared.keys.await_keys(issuer).await;
+        let gateway = Arc::clone(&ctx.gateway);
+        if let Some(issuer) = gateway.auth.authenticator.issuers().get(issuer.0) {
+            self.shared.keys.await_keys(issuer).await;
+        }
         ctx.decided = self.shared.clock.now();
         ctx.waited_ns += ctx.decided.monotonic_ns.saturating_sub(ctx.began.monotonic_ns);
         let attempt = Attempt::KeysAwaited(reserved);

@@ -256,7 +256,12 @@ fn share(gateway: Gateway, metrics: Metrics, log: Arc<LogQueue>, clock: Clock) -
     let metrics = Arc::new(metrics);
     let now: crate::remote::Clock = Arc::new(move || clock.now());
     let counting = Arc::clone(&metrics);
-    let count: OnFetch = Arc::new(move |issuer: IssuerIndex, result| counting.key_fetch(issuer, result, clock.now()));
+    let issuers: Vec<String> = gateway.auth.authenticator.issuers().iter().map(|issuer| issuer.settings.issuer.clone()).collect();
+    let count: OnFetch = Arc::new(move |issuer, result| {
+        if let Some(index) = issuers.iter().position(|name| name == issuer) {
+            counting.key_fetch(IssuerIndex(index), result, clock.now());
+        }
+    });
     let keys = Arc::new(KeyFetcher::new(&gateway.auth.authenticator, &now, &count));
     let state = State::new(&gateway);
     Ok(Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), state, metrics, keys, clock, log, ids: RequestIds::new(key) }))

@@ -11,7 +11,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, Error as ClientError, connect::HttpConnector},
@@ -105,6 +105,10 @@ impl Downloader {
     async fn read(&self, answer: Response<Incoming>) -> Result<Bytes, DownloadError> {
         if answer.status() != StatusCode::OK {
             return Err(DownloadError::Status(answer.status()));
+        }
+        // A length that is said to be too large is believed, and nothing is read.
+        if answer.body().size_hint().lower() > self.limit as u64 {
+            return Err(DownloadError::TooLarge(self.limit));
         }
         match Limited::new(answer.into_body(), self.limit).collect().await {
             Ok(body) => Ok(body.to_bytes()),

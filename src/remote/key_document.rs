@@ -23,7 +23,15 @@ pub(super) enum KeyDocument {
     File { path: PathBuf, limit: usize },
     /// Known from the start.
     Own,
+    /// As a test says, without a socket, so that its clock may stand still.
+    #[cfg(test)]
+    Scripted(Script),
 }
+
+/// What each fetch waits for, and what it then gives.
+#[cfg(test)]
+pub(super) type Script =
+    Box<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send>> + Send + Sync>;
 
 impl KeyDocument {
     pub(super) fn new(settings: &IssuerSettings) -> Self {
@@ -47,6 +55,8 @@ impl KeyDocument {
         match self {
             Self::File { path, limit } => Some(read_file(path, *limit)),
             Self::Url(..) | Self::Discovery { .. } | Self::Own => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 
@@ -63,6 +73,8 @@ impl KeyDocument {
                 spawn_blocking(move || read_file(&path, limit)).await.map_err(|_| FetchError::Interrupted)?
             }
             Self::Own => Err(FetchError::Interrupted),
+            #[cfg(test)]
+            Self::Scripted(script) => script().await,
         }
     }
 }
@@ -83,13 +95,16 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
     Ok(document.jwks_uri)
 }
 
-/// At most `limit` bytes, whatever the file's size is said to be.
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
+    read_bounded(path, limit).map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
+}
+
+/// The file's content, unless it is longer than `limit` bytes, whatever its size is said to be.
+pub(super) fn read_bounded(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(FetchError::File)?;
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(bound).read_to_end(&mut text).map_err(FetchError::File)?;
-    if text.len() > limit { Err(FetchError::TooLarge(limit)) } else { Ok(text) }
+    fs::File::open(path)?.take(bound).read_to_end(&mut text)?;
+    Ok((text.len() <= limit).then_some(text))
 }
 
 /// Why there are no new keys.
@@ -142,22 +157,20 @@ impl From<DownloadError> for FetchError {
     }
 }
 
-impl FetchError {
-    /// The error with its causes on one line. Key servers write part of it, so control characters are escaped and it is cut.
-    pub(super) fn printable(&self) -> String {
-        const LENGTH: usize = 300;
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        let escaped = text.chars().flat_map(|character| {
-            let control = character.is_control();
-            let escape = control.then(|| character.escape_default()).into_iter().flatten();
-            escape.chain((!control).then_some(character))
-        });
-        escaped.take(LENGTH).collect()
+/// The error with its causes on one line. Key servers write part of it, so control characters are escaped and it is cut.
+pub(super) fn printable(error: &dyn Error) -> String {
+    const LENGTH: usize = 300;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
     }
+    let escaped = text.chars().flat_map(|character| {
+        let control = character.is_control();
+        let escape = control.then(|| character.escape_default()).into_iter().flatten();
+        escape.chain((!control).then_some(character))
+    });
+    escaped.take(LENGTH).collect()
 }

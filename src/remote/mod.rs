@@ -1,6 +1,12 @@
 //! What can be slow, gone or broken. Here are deadlines, bounds and retries; what arrives is judged by the pure modules.
 
 mod jwks;
+mod watched;
+
+mod key_status;
+mod pauses;
+
+mod key_cache;
 mod key_document;
 
 mod download;
@@ -10,7 +16,8 @@ mod names;
 mod signing_keys;
 
 pub use files::write_private;
-pub use jwks::{Clock, FetchResult, KeyFetcher, KeyStatus, OnFetch};
+pub use jwks::KeyFetcher;
+pub use key_status::{Clock, FetchResult, KeyStatus, OnFetch};
 pub use locked_file::LockedFile;
 pub use names::resolve_names;
 pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};

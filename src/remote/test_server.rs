@@ -19,7 +19,7 @@ use tokio::{
 pub(super) enum Answer {
     /// These bytes, then the connection is closed.
     Raw(Vec<u8>),
-    /// A head, then one byte a millisecond without end.
+    /// A head, then one byte a millisecond.
     Drip,
     /// Nothing until the semaphore has a permit, then the bytes.
     Held(Arc<Semaphore>, Vec<u8>),
@@ -98,7 +98,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn drip(mut stream: TcpStream) {
-    let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await;
+    let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n").await;
     let mut pace = tokio::time::interval(Duration::from_millis(1));
     while sent.is_ok() {
         pace.tick().await;

@@ -179,6 +179,7 @@ impl TokenEndpoint {
             issuer: self.settings.issuer.clone(),
             profile: Profile::Rfc9068,
             keys: KeySource::Own(Arc::clone(self.own.first())),
+            jwks_cache_file: None,
             ca_file: None,
             client_ids: Allowed::Any,
             audiences: Allowed::Listed(vec![self.settings.audience.clone()]),

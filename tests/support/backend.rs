@@ -3,11 +3,11 @@
 //! Unscripted it answers 200 with `{"ok":true}`, and `/api/v1/status/NNN` with status NNN.
 use super::DEADLINE;
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Where nobody listens: a reserved port, so that no other test can be given it.
@@ -104,6 +104,11 @@ impl Backend {
     pub fn wait_count(&self, target: &str, count: usize) {
         let arrived = |seen: &[Seen]| seen.iter().filter(|request| request.head.target == target).count();
         self.wait_all(&format!("request {count} for {target}"), |seen| (arrived(seen) >= count).then_some(()));
+    }
+
+    /// Waits until so many requests have come.
+    pub fn wait_total(&self, count: usize) {
+        self.wait_all(&format!("request {count}"), |seen| (seen.len() >= count).then_some(()));
     }
 
     fn wait_all<T>(&self, what: &str, find: impl Fn(&[Seen]) -> Option<T>) -> T {
@@ -227,6 +232,27 @@ impl Call {
         self.note_abort();
     }
 
+    /// Sends one byte in each pause until the gateway gives up, and notes that.
+    pub fn drip(&mut self, pause: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(pause)).unwrap();
+        // Nothing comes: reading is the pause, and sees the end at once.
+        while self.keep && matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.send(b" ");
+        }
+        self.note_abort();
+    }
+
+    /// Sends a text again and again, so many bytes of it, or until the gateway does not want them any more.
+    pub fn send_much(&mut self, again: &[u8], bytes: usize) {
+        let block = again.repeat((1 << 20) / again.len());
+        for _ in 0..bytes / block.len() {
+            self.send(&block);
+            if !self.keep {
+                return self.note_abort();
+            }
+        }
+    }
+
     /// Ends the connection after this request.
     pub fn close(&mut self) {
         self.keep = false;
@@ -271,7 +297,7 @@ impl Record {
 }
 
 /// Holds scripts back until the test lets them go on.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {

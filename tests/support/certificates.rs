@@ -35,8 +35,19 @@ impl Authority {
 
     /// A certificate for this name or address.
     pub fn certificate(&self, name: &str) -> Certificate {
+        self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// The same, and its time is long over.
+    pub fn expired_certificate(&self, name: &str) -> Certificate {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Certificate {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Certificate { pem: certificate.pem(), key_pem: key.serialize_pem() }
     }
 }
@@ -52,6 +63,18 @@ impl Certificate {
 
 /// A server over TLS that answers every request on a connection of its own with the server name that it was asked for.
 pub fn tls_upstream(certificate: &Certificate) -> SocketAddr {
+    serve_tls(certificate, answer_with_name)
+}
+
+/// TLS in front of a plain server that answers one request on a connection.
+pub fn tls_before(certificate: &Certificate, server: SocketAddr) -> SocketAddr {
+    serve_tls(certificate, move |stream, config| pass_on(stream, config, server))
+}
+
+fn serve_tls(
+    certificate: &Certificate,
+    serve: impl Fn(TcpStream, Arc<ServerConfig>) -> Option<()> + Clone + Send + 'static,
+) -> SocketAddr {
     let chain = vec![CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,11 +84,26 @@ pub fn tls_upstream(certificate: &Certificate) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let config = config.clone();
-            thread::spawn(move || answer_with_name(stream, config));
+            let (config, serve) = (config.clone(), serve.clone());
+            thread::spawn(move || serve(stream, config));
         }
     });
     address
+}
+
+/// One request's head goes to the server, and what comes back is passed on to its end.
+fn pass_on(stream: TcpStream, config: Arc<ServerConfig>, server: SocketAddr) -> Option<()> {
+    let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).ok()?, stream));
+    let mut server = TcpStream::connect(server).ok()?;
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        (stream.read_line(&mut line).ok()? > 0).then_some(())?;
+        server.write_all(line.as_bytes()).ok()?;
+    }
+    std::io::copy(&mut server, stream.get_mut()).ok()?;
+    stream.get_mut().conn.send_close_notify();
+    stream.get_mut().flush().ok()
 }
 
 /// A client that turns away from the certificate ends this early: not this server's concern.

@@ -1,5 +1,5 @@
 //! An issuer with a real RSA key, and a server for its key set that can be broken and repaired.
-use super::{Backend, Call, epoch_seconds};
+use super::{Backend, Call, Gate, Head, epoch_seconds};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair, KeySize},
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// Signs tokens as a Cognito user pool does.
@@ -104,6 +105,12 @@ pub enum KeyServing {
     Hanging,
     /// Answers this instead, byte for byte.
     Raw(String),
+    /// The beginning of an answer, then one byte a second.
+    Dripping,
+    /// This beginning of an answer, then this again and again, a gigabyte of it.
+    Gigabyte(String, String),
+    /// Serves this document once the gate is open.
+    Gated(Gate, String),
 }
 
 /// A key set URL whose behaviour a test changes while the gateway runs.
@@ -133,6 +140,26 @@ impl JwksServer {
         self.backend.requests().len()
     }
 
+    /// Waits until it has been asked so often.
+    pub fn wait_fetches(&self, count: usize) {
+        self.backend.wait_total(count);
+    }
+
+    /// Whether the last one to ask still waits for the end of an answer that does not end.
+    pub fn is_asking(&self) -> bool {
+        !self.backend.last().aborted
+    }
+
+    /// How many have not waited for the end of such an answer.
+    pub fn given_up(&self) -> usize {
+        self.backend.requests().iter().filter(|seen| seen.aborted).count()
+    }
+
+    /// Heads of requests so far.
+    pub fn heads(&self) -> Vec<Head> {
+        self.backend.requests().into_iter().map(|seen| seen.head).collect()
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.backend.address()
     }
@@ -148,6 +175,18 @@ fn serve_keys(call: &mut Call, serving: &KeyServing) {
         KeyServing::Raw(response) => call.send(response.as_bytes()),
         KeyServing::Hanging => call.hang(),
         KeyServing::Dead => {}
+        KeyServing::Dripping => {
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+            call.drip(Duration::from_secs(1));
+        }
+        KeyServing::Gigabyte(head, again) => {
+            call.send(head.as_bytes());
+            call.send_much(again.as_bytes(), 1 << 30);
+        }
+        KeyServing::Gated(gate, document) => {
+            gate.wait();
+            call.answer(200, "", document);
+        }
     }
     // Each fetch meets the behaviour of its moment, not a connection of an earlier one.
     call.close();

@@ -22,7 +22,7 @@ mod trial;
 mod world;
 
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
-pub use certificates::{Authority, Certificate, tls_upstream};
+pub use certificates::{Authority, Certificate, tls_before, tls_upstream};
 pub use client::{Client, Response, request};
 pub use curl::curl;
 pub use decoration::{assert_decorated, assert_shared_with, epoch_seconds};

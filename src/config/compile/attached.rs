@@ -24,10 +24,11 @@ use std::{
 
 const CERTIFICATE: &str = "listeners.tls.certificate";
 const PRIVATE_KEY: &str = "listeners.tls.private_key";
+const KEY_CACHE: &str = "auth.issuers.jwks_cache_file";
 
 /// Reads each file and reports what cannot be used.
 pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
-    for file in attached {
+    for (index, file) in attached.iter().enumerate() {
         match file {
             Attached::Certificate { certificate, private_key } => check_certificate(report, certificate, private_key),
             Attached::Authorities { key, path } => {
@@ -36,6 +37,11 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
             }
             Attached::KeySet { path } => {
                 key_set(&path.value).unwrap_or_else(|fault| report.add(path.at, "auth.issuers.jwks_file", fault));
+            }
+            Attached::KeyCache { path } => {
+                let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
+                let place = key_cache(&path.value).and_then(|()| alone(report.file(), attached, index, &path.value));
+                place.unwrap_or_else(wrong);
             }
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
@@ -123,6 +129,32 @@ fn key_set(path: &Path) -> Result<(), Fault> {
         }
     };
     Err(Fault::new(format!("`{}` {what}", path.display()), remedy))
+}
+
+/// What it holds is not judged: a damaged file is ignored and then replaced, and must not keep the gateway from starting.
+fn key_cache(path: &Path) -> Result<(), Fault> {
+    has_folder(path)?;
+    let regular = fs::metadata(path).map_or(true, |found| found.is_file());
+    let fault = || Fault::new(format!("`{}` is not a regular file", path.display()), "write the path of a file of its own");
+    if regular { Ok(()) } else { Err(fault()) }
+}
+
+/// The gateway writes it: whatever else has the same path would be lost.
+fn alone(configuration: &Path, attached: &[Attached], index: usize, path: &Path) -> Result<(), Fault> {
+    let mut others = attached.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, file)| named(file)).flatten();
+    if path != configuration && !others.any(|other| other == path) {
+        return Ok(());
+    }
+    Err(Fault::new(format!("`{}` is named for something else too", path.display()), "write the path of a file of its own"))
+}
+
+fn named(file: &Attached) -> [Option<&PathBuf>; 2] {
+    match file {
+        Attached::Certificate { certificate, private_key } => [Some(&certificate.value), Some(&private_key.value)],
+        Attached::Authorities { path, .. } | Attached::KeySet { path } | Attached::KeyCache { path } | Attached::Log { path } => {
+            [Some(&path.value), None]
+        }
+    }
 }
 
 /// Only a regular file is opened: to open a pipe waits for its reader.

@@ -42,6 +42,10 @@ pub(super) fn issuer(table: &Table<'_>, leeway: Duration, attached: &mut Vec<Att
     let parse = if profile == Profile::Generic { non_empty } else { url::absolute };
     let issuer = table.required("issuer", "write the `iss` of its tokens", parse);
     let keys = key_source(table, issuer.as_ref(), profile, attached);
+    let jwks_cache_file = table.text("jwks_cache_file", path(table));
+    if let Some(path) = jwks_cache_file.clone() {
+        attached.push(Attached::KeyCache { path });
+    }
     let ca_file = table.text("ca_file", path(table));
     if let Some(path) = ca_file.clone() {
         attached.push(Attached::Authorities { key: table.full_name("ca_file"), path });
@@ -53,11 +57,12 @@ pub(super) fn issuer(table: &Table<'_>, leeway: Duration, attached: &mut Vec<Att
     let fetch_timeout = table.duration("fetch_timeout", Duration::from_secs(5), &FETCH_TIMEOUT);
     let jwks_size = table.size_in_memory("jwks_size", MIB, &(KIB..=16 * MIB));
     let leeway = auth::leeway(table, leeway);
-    let ca_file = ca_file.map(|placed| placed.value);
+    let (jwks_cache_file, ca_file) = (jwks_cache_file.map(|placed| placed.value), ca_file.map(|placed| placed.value));
     let settings = issuer.clone().zip(keys).map(|(issuer, keys)| IssuerSettings {
         issuer: issuer.value,
         profile,
         keys,
+        jwks_cache_file,
         ca_file,
         client_ids,
         audiences,
@@ -83,6 +88,7 @@ fn key_source(
     if table.place_of("jwks_file").is_some() {
         table.refuse("jwks_url", "cannot stand beside `jwks_file`", "remove one of them");
         table.refuse("ca_file", "has no meaning with `jwks_file`", "remove it");
+        table.refuse("jwks_cache_file", "has no meaning with `jwks_file`", "remove it");
     }
     if let Some(path) = file {
         attached.push(Attached::KeySet { path: path.clone() });

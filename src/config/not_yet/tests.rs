@@ -18,7 +18,6 @@ fn these_are_not_in_this_version() {
         "bounds.idle_timeout",
         "bounds.connections",
         "auth.revocations",
-        "auth.issuers.jwks_cache_file",
         "limits.ietf_headers",
         "limits.dry_run",
         "limits.state_file",

@@ -2,35 +2,43 @@
 use super::*;
 use crate::{
     auth::{
-        IssuerSettings, Profile,
+        IssuerSettings, KeySource, Profile,
         test_keys::{self, ISSUER, OTHER_RSA, P256, RSA, key_set},
     },
-    remote::test_server::{Answer, ScratchFile, Server},
+    remote::{
+        FetchResult,
+        test_server::{Answer, ScratchFile, Server},
+    },
+    time::Now,
 };
 use serde_json::json;
 use std::{
     future::Future,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
+    time::timeout,
 };
 
-const FIRST: IssuerIndex = IssuerIndex(0);
+mod adopted;
+mod cached;
+
 const COOLDOWN_S: u64 = 30;
 
 /// A fetcher under test and what it reports.
 struct Bench {
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     fetcher: Arc<KeyFetcher>,
     now_s: Arc<AtomicU64>,
-    events: mpsc::UnboundedReceiver<(IssuerIndex, FetchResult)>,
+    events: mpsc::UnboundedReceiver<(String, FetchResult)>,
 }
 
 impl Bench {
     fn new(issuers: Vec<IssuerSettings>) -> Self {
-        let authenticator = Authenticator::new(issuers, 8192);
+        let authenticator = Arc::new(Authenticator::new(issuers, 8192));
         let now_s = Arc::new(AtomicU64::new(1000));
         let (sender, events) = mpsc::unbounded_channel();
         let clock: Clock = {
@@ -40,7 +48,7 @@ impl Bench {
                 unix_ns: now_s.load(Ordering::SeqCst) * 1_000_000_000,
             })
         };
-        let on_fetch: OnFetch = Arc::new(move |issuer, result| sender.send((issuer, result)).unwrap_or_default());
+        let on_fetch: OnFetch = Arc::new(move |issuer, result| sender.send((issuer.to_owned(), result)).unwrap_or_default());
         let fetcher = Arc::new(KeyFetcher::new(&authenticator, &clock, &on_fetch));
         Self { authenticator, fetcher, now_s, events }
     }
@@ -65,15 +73,34 @@ impl Bench {
     /// A request with an unknown key, after the cooldown.
     async fn demand(&self) {
         self.now_s.fetch_add(COOLDOWN_S, Ordering::SeqCst);
-        soon(self.fetcher.await_keys(FIRST)).await;
+        self.await_keys().await;
+    }
+
+    /// A request with an unknown key, now.
+    async fn await_keys(&self) {
+        soon(self.fetcher.await_keys(self.first())).await;
+    }
+
+    /// The same, beside the test.
+    fn waiting(&self) -> JoinHandle<()> {
+        let (fetcher, authenticator) = (Arc::clone(&self.fetcher), Arc::clone(&self.authenticator));
+        tokio::spawn(async move { fetcher.await_keys(&authenticator.issuers()[0]).await })
+    }
+
+    fn first(&self) -> &Issuer {
+        &self.authenticator.issuers()[0]
+    }
+
+    fn status(&self) -> KeyStatus {
+        self.fetcher.status(self.first())
     }
 
     fn error(&self) -> String {
-        self.fetcher.status(FIRST).last_error.unwrap_or_default()
+        self.status().last_error.unwrap_or_default()
     }
 
     fn keys(&self) -> usize {
-        self.authenticator.issuers()[0].keys.len()
+        self.first().keys.len()
     }
 }
 
@@ -164,18 +191,9 @@ async fn after_a_failure_good_keys_are_taken_again() {
     bench.demand().await;
     // A retry that began before the answer changed may fail once more.
     while bench.next().await != FetchResult::Updated {}
-    let status = bench.fetcher.status(FIRST);
+    let status = bench.status();
     assert!(status.last_success_unix_s > Some(1000));
     assert_eq!((status.last_error, status.keys), (None, 2));
-}
-
-#[test]
-fn retries_come_soon_and_then_rarer() {
-    let pauses = |cooldown_s| {
-        [1, 2, 3, 4, 5, 6, 7, 40, u32::MAX].map(|failures| retry_pause(failures, Duration::from_secs(cooldown_s)).as_secs())
-    };
-    assert_eq!(pauses(30), [1, 2, 4, 8, 16, 30, 30, 30, 30]);
-    assert_eq!(pauses(1), [1; 9]);
 }
 
 #[tokio::test]
@@ -197,14 +215,12 @@ async fn many_waiting_requests_share_one_fetch() {
     let Answer::Raw(good) = Answer::ok(&test_keys::jwks(&[("b", &P256)])) else { panic!("bytes") };
     server.answer("/jwks", Answer::Held(Arc::clone(&gate), good));
     bench.now_s.fetch_add(COOLDOWN_S, Ordering::SeqCst);
-    let mut waiting = JoinSet::new();
-    for _ in 0..200 {
-        let fetcher = Arc::clone(&bench.fetcher);
-        waiting.spawn(async move { fetcher.await_keys(FIRST).await });
-    }
+    let waiting: Vec<_> = (0..200).map(|_| bench.waiting()).collect();
     tokio::task::yield_now().await;
     gate.add_permits(1);
-    soon(async { while waiting.join_next().await.is_some() {} }).await;
+    for request in waiting {
+        soon(request).await.expect("it ends");
+    }
     assert_eq!(bench.next().await, FetchResult::Updated);
     assert_eq!(server.heads().len(), 2);
 }
@@ -216,7 +232,7 @@ async fn within_the_cooldown_nothing_is_fetched() {
     assert_eq!(server.heads().len(), 2);
     for (after_s, fetches) in [(0, 2), (29, 2), (1, 3), (1, 3)] {
         bench.now_s.fetch_add(after_s, Ordering::SeqCst);
-        soon(bench.fetcher.await_keys(FIRST)).await;
+        bench.await_keys().await;
         assert_eq!(server.heads().len(), fetches);
     }
 }
@@ -228,7 +244,7 @@ async fn a_failing_server_is_asked_once_per_cooldown_too() {
     bench.demand().await;
     let before = server.heads().len();
     for _ in 0..100 {
-        soon(bench.fetcher.await_keys(FIRST)).await;
+        bench.await_keys().await;
     }
     // The background's first retry comes a second later.
     assert!(server.heads().len() <= before + 1);
@@ -244,12 +260,12 @@ async fn a_request_that_goes_away_spoils_nothing() {
     for _ in 0..3 {
         tokio::select! {
             biased;
-            () = bench.fetcher.await_keys(FIRST) => panic!("the server holds its answer"),
+            () = bench.fetcher.await_keys(bench.first()) => panic!("the server holds its answer"),
             () = tokio::task::yield_now() => {}
         }
     }
     gate.add_permits(1);
-    soon(bench.fetcher.await_keys(FIRST)).await;
+    bench.await_keys().await;
     assert_eq!((bench.next().await, server.heads().len()), (FetchResult::Updated, 2));
 }
 
@@ -261,9 +277,10 @@ async fn one_dead_issuer_does_not_touch_another() {
     let alive = IssuerSettings { issuer: "https://second.example".to_owned(), ..from(KeySource::Url(server.url("/jwks"))) };
     let mut bench = Bench::new(vec![from(KeySource::Url(server.url("/dead"))), alive]);
     bench.run();
-    assert_eq!(soon(bench.events.recv()).await, Some((IssuerIndex(1), FetchResult::Updated)));
-    soon(bench.fetcher.await_keys(IssuerIndex(1))).await;
-    assert_eq!((bench.fetcher.status(FIRST).keys, bench.fetcher.status(IssuerIndex(1)).keys), (0, 1));
+    assert_eq!(soon(bench.events.recv()).await, Some(("https://second.example".to_owned(), FetchResult::Updated)));
+    let second = &bench.authenticator.issuers()[1];
+    soon(bench.fetcher.await_keys(second)).await;
+    assert_eq!((bench.status().keys, bench.fetcher.status(second).keys), (0, 1));
 }
 
 #[tokio::test]
@@ -273,15 +290,11 @@ async fn when_fetching_has_ended_nobody_waits() {
     let hour = Duration::from_secs(3600);
     let bench = Bench::new(vec![IssuerSettings { fetch_timeout: hour, ..from(KeySource::Url(server.url("/jwks"))) }]);
     let running = bench.run();
-    let waiting = tokio::spawn({
-        let fetcher = Arc::clone(&bench.fetcher);
-        async move { fetcher.await_keys(FIRST).await }
-    });
+    let waiting = bench.waiting();
     tokio::task::yield_now().await;
     running.abort();
     soon(waiting).await.expect("it ends");
-    soon(bench.fetcher.await_keys(FIRST)).await;
-    soon(bench.fetcher.run()).await;
+    bench.await_keys().await;
 }
 
 /// The discovery document says this; the first fetch fails for that reason.
@@ -325,11 +338,11 @@ async fn a_discovery_document_leads_to_the_keys() {
 fn a_key_file_is_read_at_once() {
     let file = ScratchFile::new("keys.json");
     let mut missing = Bench::new(vec![from(KeySource::File(file.path().to_owned()))]);
-    assert_eq!(missing.events.try_recv(), Ok((FIRST, FetchResult::Failed)));
+    assert_eq!(missing.events.try_recv(), Ok((ISSUER.to_owned(), FetchResult::Failed)));
     assert!(missing.error().starts_with("the file cannot be read"), "{}", missing.error());
     file.write(&test_keys::jwks(&[("a", &P256)]));
     let present = Bench::new(vec![from(KeySource::File(file.path().to_owned()))]);
-    assert_eq!((present.keys(), present.fetcher.status(FIRST).last_success_unix_s), (1, Some(1000)));
+    assert_eq!((present.keys(), present.status().last_success_unix_s), (1, Some(1000)));
 }
 
 #[tokio::test]
@@ -348,9 +361,15 @@ async fn a_key_file_is_read_again() {
 #[tokio::test]
 async fn own_keys_are_never_fetched() {
     let bench = Bench::new(vec![from(KeySource::Own(Arc::new(key_set(&[("a", &P256)]))))]);
-    soon(bench.fetcher.run()).await;
-    soon(bench.fetcher.await_keys(FIRST)).await;
-    assert_eq!(bench.fetcher.status(FIRST), KeyStatus { last_success_unix_s: None, last_error: None, keys: 1 });
-    soon(bench.fetcher.await_keys(IssuerIndex(9))).await;
-    assert_eq!(bench.fetcher.status(IssuerIndex(9)).keys, 0);
+    bench.run();
+    bench.await_keys().await;
+    assert_eq!(bench.status(), KeyStatus { keys: 1, ..KeyStatus::default() });
+}
+
+#[tokio::test]
+async fn for_an_issuer_of_another_configuration_nobody_waits() {
+    let bench = Bench::new(vec![from(KeySource::Url("http://127.0.0.1:1/".to_owned()))]);
+    let other = Authenticator::new(vec![from(KeySource::Own(Arc::new(key_set(&[("a", &P256)]))))], 8192);
+    soon(bench.fetcher.await_keys(&other.issuers()[0])).await;
+    assert_eq!(bench.fetcher.status(&other.issuers()[0]), KeyStatus { keys: 1, ..KeyStatus::default() });
 }

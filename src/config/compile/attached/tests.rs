@@ -121,3 +121,33 @@ fn a_key_set_is_a_jwks_document_with_a_usable_key() {
     assert!(key_set("[]").starts_with("auth.issuers.jwks_file: `jwks.json` is not a key set"));
     assert_eq!(key_set("{\"keys\":[]}"), "auth.issuers.jwks_file: `jwks.json` holds no key that can verify");
 }
+
+fn check_cache(file: &str, expected: &str) {
+    let cache = |path: &dyn Fn(&str) -> Placed<_>| Attached::KeyCache { path: path(file) };
+    assert_eq!(problems(&[("damaged", "?")], cache), expected);
+}
+
+#[test]
+fn a_key_cache_needs_a_folder_and_is_none() {
+    check_cache("keys/cache", "auth.issuers.jwks_cache_file: cannot be made: there is no folder `keys`");
+    check_cache("..", "auth.issuers.jwks_cache_file: `..` is not a regular file");
+}
+
+#[test]
+fn a_key_cache_may_be_missing_and_may_hold_anything() {
+    check_cache("cache", "");
+    check_cache("damaged", "");
+}
+
+#[test]
+fn a_key_cache_has_its_file_to_itself() {
+    let folder = Folder::with(&[]);
+    let path = || Placed { at: 0, value: folder.path("cache") };
+    let report = Report::new(Path::new("gateway.toml"), "", &[]);
+    check(&report, &[Attached::KeyCache { path: path() }, Attached::Log { path: path() }]);
+    check(&report, &[Attached::KeyCache { path: path() }, Attached::KeyCache { path: path() }]);
+    let problems = report.into_problems().0;
+    // Of two caches each is told.
+    assert_eq!(problems.len(), 3);
+    assert!(problems.iter().all(|problem| problem.what.ends_with("is named for something else too")), "{problems:?}");
+}

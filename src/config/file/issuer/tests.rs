@@ -244,14 +244,22 @@ leeway = "10m""#,
 }
 
 #[test]
-fn a_cache_file_is_not_in_this_version() {
+fn a_cache_file_is_for_keys_that_are_fetched() {
     check(
         r#"[[auth.issuers]]
 issuer = "https://issuer.example"
 client_ids = "any"
-jwks_cache_file = "jwks.json""#,
-        "4:1: auth.issuers.jwks_cache_file: not in this version; remove it, or use `jwks_file` where the issuer cannot be reached",
+jwks_file = "jwks.json"
+jwks_cache_file = "cache""#,
+        "5:19: auth.issuers.jwks_cache_file: has no meaning with `jwks_file`; remove it",
     );
+}
+
+#[test]
+fn a_cache_file_starts_from_the_folder_of_the_file() {
+    let text = "[[auth.issuers]]\nissuer = \"https://issuer.example\"\nclient_ids = \"any\"\njwks_cache_file = \"keys.cache\"";
+    let cache = accepted(text).auth.issuers[0].jwks_cache_file.clone();
+    assert_eq!(cache.as_deref(), Some(std::path::Path::new("/etc/gateway/keys.cache")));
 }
 
 #[test]

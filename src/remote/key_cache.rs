@@ -1,0 +1,174 @@
+//! `jwks_cache_file`: an issuer's last good key set on disk, for a start at which the issuer does not answer.
+//!
+//! The file is one line of JSON, which says whose set it is, from where, since when, and the hash of the rest; then the document,
+//! byte for byte as it was fetched, so that it is judged now as it was then: same bound, same parser.
+//!
+//! Invariants
+//! - Never more than the bound is read, whatever the file is; a pipe or a device is not opened.
+//! - A set of another issuer, or from another URL than the one configured now, is refused: the configuration says where keys come from.
+//! - What changed since it was written is refused: a flipped bit in a modulus would still parse, and refuse every token.
+//! - It is replaced whole, with mode 0600. Keys are public, but who could write the file could sign as the issuer. For the same
+//!   reason a file that every user may write is not believed; the hash guards against damage, not against forgery.
+//!
+//! Not here: when it is read and written (`watched`). An issuer whose set is old is as good as its file: that is what it is for.
+use super::{files::write_private, key_document::read_bounded};
+use crate::auth::{IssuerSettings, KeySet, KeySetError, KeySource};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use std::{error::Error, fmt, fs, io, os::unix::fs::PermissionsExt, path::PathBuf};
+
+/// Of the first line: an issuer and a URL as a configuration may hold them.
+const HEAD_LENGTH: usize = 16 * 1024;
+
+/// Where one issuer's last good set is kept.
+#[derive(Debug)]
+pub(super) struct KeyCache {
+    path: PathBuf,
+    issuer: String,
+    source: String,
+    /// Of the document.
+    limit: usize,
+}
+
+/// What the file held.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeptKeys {
+    pub(super) set: KeySet,
+    /// When the set was fetched, in seconds since 1970.
+    pub(super) fetched_unix_s: u64,
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    issuer: String,
+    source: String,
+    fetched_unix_s: u64,
+    /// Of the document, in hex.
+    sha256: String,
+}
+
+impl KeyCache {
+    /// Off where no file is configured, and for keys that are not fetched.
+    pub(super) fn new(settings: &IssuerSettings) -> Option<Self> {
+        let path = settings.jwks_cache_file.clone()?;
+        let source = match &settings.keys {
+            KeySource::Url(url) | KeySource::Discovery(url) => url.clone(),
+            KeySource::File(_) | KeySource::Own(_) => return None,
+        };
+        Some(Self { path, issuer: settings.issuer.clone(), source, limit: settings.jwks_size })
+    }
+
+    /// The set in the file; nothing where there is no file (yet).
+    pub(super) fn read(&self) -> Result<Option<KeptKeys>, CacheError> {
+        let about = match fs::metadata(&self.path) {
+            Ok(about) => about,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::Unreadable(error)),
+        };
+        // To open a pipe would wait for its writer.
+        if !about.is_file() {
+            return Err(CacheError::NotAFile);
+        }
+        if about.permissions().mode() & 0o002 != 0 {
+            return Err(CacheError::Writable);
+        }
+        let bound = self.limit.saturating_add(HEAD_LENGTH);
+        let text = read_bounded(&self.path, bound).map_err(CacheError::Unreadable)?.ok_or(CacheError::TooLarge(bound))?;
+        self.judge(&text).map(Some)
+    }
+
+    fn judge(&self, text: &[u8]) -> Result<KeptKeys, CacheError> {
+        let end = text.iter().position(|&byte| byte == b'\n').ok_or(CacheError::Damaged)?;
+        let (head, document) = (&text[..end], &text[end + 1..]);
+        let head: Head = serde_json::from_slice(head).map_err(|_| CacheError::Damaged)?;
+        if head.issuer != self.issuer {
+            return Err(CacheError::OtherIssuer);
+        }
+        if head.source != self.source {
+            return Err(CacheError::OtherSource);
+        }
+        if head.sha256 != hash(document) {
+            return Err(CacheError::Damaged);
+        }
+        if document.len() > self.limit {
+            return Err(CacheError::TooLarge(self.limit));
+        }
+        let (set, _) = KeySet::parse(document).map_err(CacheError::Keys)?;
+        Ok(KeptKeys { set, fetched_unix_s: head.fetched_unix_s })
+    }
+
+    /// Puts a document that was judged to be good in place of the old one. Blocks, on some disks for ever.
+    ///
+    /// # Errors
+    /// The operating system's; the old file is then as it was.
+    pub(super) fn write(&self, document: &[u8], fetched_unix_s: u64) -> io::Result<()> {
+        let (issuer, source) = (self.issuer.clone(), self.source.clone());
+        let mut text = serde_json::to_vec(&Head { issuer, source, fetched_unix_s, sha256: hash(document) })?;
+        text.push(b'\n');
+        text.extend_from_slice(document);
+        write_private(&self.path, &text)
+    }
+}
+
+fn hash(document: &[u8]) -> String {
+    digest(&SHA256, document).as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
+}
+
+/// Why the file's keys are not used.
+#[derive(Debug)]
+pub(super) enum CacheError {
+    /// The operating system refuses.
+    Unreadable(io::Error),
+    /// A folder, a pipe, a device.
+    NotAFile,
+    /// Every user may write it.
+    Writable,
+    /// It, or the document in it, is longer than that many bytes.
+    TooLarge(usize),
+    /// Not as it was written.
+    Damaged,
+    /// Of another issuer.
+    OtherIssuer,
+    /// From another URL.
+    OtherSource,
+    /// What it holds is not a key set.
+    Keys(KeySetError),
+}
+
+impl fmt::Display for CacheError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(_) => formatter.write_str("it cannot be read"),
+            Self::NotAFile => formatter.write_str("it is not a regular file"),
+            Self::Writable => formatter.write_str("every user may write it"),
+            Self::TooLarge(limit) => write!(formatter, "it is larger than {limit} bytes"),
+            Self::Damaged => formatter.write_str("it is not as it was written"),
+            Self::OtherIssuer => formatter.write_str("it is of another issuer"),
+            Self::OtherSource => formatter.write_str("it is from another URL"),
+            Self::Keys(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl Error for CacheError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable(error) => Some(error),
+            Self::NotAFile
+            | Self::Writable
+            | Self::TooLarge(_)
+            | Self::Damaged
+            | Self::OtherIssuer
+            | Self::OtherSource
+            | Self::Keys(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

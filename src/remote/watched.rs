@@ -1,0 +1,385 @@
+//! One issuer: when it is asked for its keys, what becomes of the answer, and who waits for it.
+//!
+//! Invariants
+//! - One task fetches, so there is never a second fetch of the same issuer at the same time; requests share the one under way.
+//! - Only a whole, usable key set replaces the old one; after any failure the old set stays.
+//! - Requests ask for at most one fetch per `refresh_cooldown`; nothing a client or a key server sends makes more. Cache headers
+//!   of the key server are not read.
+//! - A fetch takes at most `fetch_timeout` in all and reads at most `jwks_size` bytes a document.
+//! - At most [`WAITING`] requests wait at the same time.
+//! - The cache file's keys are used only where there are none and the first fetch did not bring any: a key that the issuer has
+//!   removed does not come back while the issuer answers. Nobody waits for the disk.
+//!
+//! Not here: which key verifies what (`auth`), and whether the gateway is ready (`admin`).
+use super::{
+    key_cache::{KeptKeys, KeyCache},
+    key_document::{FetchError, KeyDocument, printable},
+    key_status::{Clock, FetchResult, KeyStatus, OnFetch},
+    pauses::{earlier, retry_pause},
+};
+use crate::auth::{Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut};
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::{sleep, timeout},
+};
+
+/// How long the first fetch may take while a good set lies on the disk: a hanging issuer holds up readiness no longer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Requests that may wait for one issuer at the same time. Tokens that make a request wait can be made by anybody, without a
+/// signature. Each pays for its address first, but there are many addresses, and an HTTP/2 connection carries a hundred requests.
+const WAITING: usize = 4096;
+/// Unusable keys of one set that are named in the log: a set has room for hundreds of thousands.
+const NAMED: usize = 8;
+
+/// One issuer, shared by its task and the requests that wait for it.
+pub(super) struct Watched {
+    name: String,
+    keys: Arc<KeyRing>,
+    source: Mutex<Arc<KeyDocument>>,
+    cache: Option<KeyCache>,
+    refresh: Duration,
+    cooldown: Duration,
+    fetch_timeout: Duration,
+    clock: Clock,
+    on_fetch: OnFetch,
+    progress: Mutex<Progress>,
+    /// Wakes the task.
+    demand: watch::Sender<()>,
+    /// Changes when a fetch ends; closed when the task is gone, which ends every wait.
+    finished: watch::Receiver<()>,
+    waiting: Semaphore,
+    /// Ends the task.
+    gone: Notify,
+    /// Taken by the task.
+    task_ends: Mutex<Option<TaskEnds>>,
+}
+
+struct TaskEnds {
+    demand: watch::Receiver<()>,
+    finished: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// From when a fetch is asked for or begun until it ends.
+    fetching: bool,
+    demanded_ns: Option<u64>,
+    /// In a row.
+    failures: u32,
+    last_success_unix_s: Option<u64>,
+    last_error: Option<String>,
+    restored: bool,
+    /// The cache file's keys, until the first fetch has ended.
+    kept: Option<KeptKeys>,
+    saving: Saving,
+}
+
+/// Whether the cache file holds the set that is in place.
+#[derive(Default)]
+struct Saving {
+    /// Counts changes of the set.
+    version: u64,
+    /// The one in the file.
+    saved: Option<u64>,
+    /// A disk may hang: it then has one thread, and no more.
+    under_way: bool,
+}
+
+impl Watched {
+    /// Reads what lies in files; the task is not begun.
+    pub(super) fn start(issuer: &Issuer, clock: Clock, on_fetch: OnFetch) -> Arc<Self> {
+        let watched = Arc::new(Self::new(issuer, KeyDocument::new(&issuer.settings), clock, on_fetch));
+        let source = Arc::clone(&lock(&watched.source));
+        if let Some(text) = source.read_at_once() {
+            watched.settle(text);
+        }
+        watched.read_cache();
+        watched
+    }
+
+    fn new(issuer: &Issuer, source: KeyDocument, clock: Clock, on_fetch: OnFetch) -> Self {
+        let settings = &issuer.settings;
+        let ((demand, demanded), (ended, finished)) = (watch::channel(()), watch::channel(()));
+        // Own keys have no task: its ends are dropped, so that nobody waits for them.
+        let own = matches!(settings.keys, KeySource::Own(_));
+        let ends = (!own).then_some(TaskEnds { demand: demanded, finished: ended });
+        Self {
+            name: settings.issuer.clone(),
+            keys: Arc::clone(&issuer.keys),
+            source: Mutex::new(Arc::new(source)),
+            cache: KeyCache::new(settings),
+            refresh: settings.refresh,
+            cooldown: settings.refresh_cooldown,
+            fetch_timeout: settings.fetch_timeout,
+            clock,
+            on_fetch,
+            progress: Mutex::default(),
+            demand,
+            finished,
+            waiting: Semaphore::new(WAITING),
+            gone: Notify::new(),
+            task_ends: Mutex::new(ends),
+        }
+    }
+
+    /// An issuer that has keys already, those of the configuration before, needs no file: they are as good or better.
+    fn read_cache(&self) {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.keys.is_empty()) else { return };
+        match cache.read() {
+            Ok(kept) => lock(&self.progress).kept = kept,
+            Err(error) => {
+                let error = printable(&error);
+                log::warn!(target: "keys", "issuer {}: jwks_cache_file is not used: {error}", self.name);
+            }
+        }
+    }
+
+    /// Trust and keys may lie in other files' content now: certificates are read again, and so is a key file, by the task.
+    pub(super) fn read_files_again(&self, settings: &IssuerSettings) {
+        *lock(&self.source) = Arc::new(KeyDocument::new(settings));
+        if matches!(settings.keys, KeySource::File(_)) {
+            // Fails where there is no task any more.
+            let _ = self.demand.send(());
+        }
+    }
+
+    /// Whether this is the issuer with that ring.
+    pub(super) fn is_of(&self, keys: &Arc<KeyRing>) -> bool {
+        Arc::ptr_eq(&self.keys, keys)
+    }
+
+    pub(super) fn status(&self) -> KeyStatus {
+        let progress = lock(&self.progress);
+        KeyStatus {
+            last_success_unix_s: progress.last_success_unix_s,
+            restored: progress.restored,
+            last_error: progress.last_error.clone(),
+            keys: self.keys.len(),
+        }
+    }
+
+    /// Waits as `KeyFetcher::await_keys` says.
+    pub(super) async fn await_fetch(&self) {
+        let Ok(_place) = self.waiting.try_acquire() else { return };
+        if let Some(mut finished) = self.under_way() {
+            // Too late or given up: the request is judged by the keys of that moment.
+            let _ = timeout(self.fetch_timeout, finished.changed()).await;
+        }
+    }
+
+    /// The end of the fetch under way, after asking for one if it is time. The lock holds off both the task's beginning and
+    /// its end, so that no end is missed and no fetch is asked for twice.
+    fn under_way(&self) -> Option<watch::Receiver<()>> {
+        let now_ns = (self.clock)().monotonic_ns;
+        let mut progress = lock(&self.progress);
+        let mut finished = self.finished.clone();
+        finished.mark_unchanged();
+        if progress.fetching {
+            return Some(finished);
+        }
+        let since_ns = |demanded_ns| Duration::from_nanos(now_ns.saturating_sub(demanded_ns));
+        if progress.demanded_ns.is_some_and(|demanded_ns| since_ns(demanded_ns) < self.cooldown) || self.demand.send(()).is_err()
+        {
+            return None;
+        }
+        progress.demanded_ns = Some(now_ns);
+        progress.fetching = true;
+        Some(finished)
+    }
+
+    /// The task, once: a fetch at once, then whenever it is time or asked for, until [`Self::end`].
+    pub(super) fn task(self: &Arc<Self>) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let mut ends = lock(&self.task_ends).take()?;
+        let watched = Arc::clone(self);
+        Some(async move {
+            tokio::select! {
+                () = watched.gone.notified() => {}
+                () = watched.keep_fresh(&mut ends) => {}
+            }
+        })
+    }
+
+    /// Ends the task, now or as soon as it begins.
+    pub(super) fn end(&self) {
+        self.gone.notify_one();
+    }
+
+    async fn keep_fresh(self: &Arc<Self>, ends: &mut TaskEnds) {
+        // A file was read when this was made.
+        if !lock(&self.source).is_file() {
+            let patience = if lock(&self.progress).kept.is_some() { PATIENCE } else { self.fetch_timeout };
+            self.fetch(ends, patience.min(self.fetch_timeout)).await;
+        }
+        loop {
+            // The other end of the demand is in `self`: it does not close while this runs.
+            tokio::select! {
+                () = sleep(self.pause()) => {}
+                _ = ends.demand.changed() => {}
+            }
+            self.fetch(ends, self.fetch_timeout).await;
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let pause = match lock(&self.progress).failures {
+            0 => self.refresh,
+            failures => retry_pause(failures, self.cooldown.min(self.refresh)),
+        };
+        let mut random = [0];
+        // Without random numbers all is well but for the crowd.
+        let _ = getrandom::fill(&mut random);
+        earlier(pause, random[0])
+    }
+
+    async fn fetch(self: &Arc<Self>, ends: &mut TaskEnds, patience: Duration) {
+        {
+            let mut progress = lock(&self.progress);
+            progress.fetching = true;
+            // Whoever asked until now gets this fetch.
+            ends.demand.mark_unchanged();
+        }
+        let source = Arc::clone(&lock(&self.source));
+        let text = timeout(patience, source.fetch()).await;
+        let good = self.settle(text.unwrap_or(Err(FetchError::TooLate(patience))));
+        {
+            let mut progress = lock(&self.progress);
+            progress.fetching = false;
+            ends.finished.send_replace(());
+        }
+        if let Some(document) = good {
+            self.save(document);
+        }
+    }
+
+    /// Puts good keys in place, and writes down how it went. Returns the document if it was good.
+    fn settle(&self, text: Result<Vec<u8>, FetchError>) -> Option<Vec<u8>> {
+        let judged = text.and_then(|text| Ok((KeySet::parse(&text).map_err(FetchError::Keys)?, text)));
+        match judged {
+            Ok(((set, left_out), text)) => {
+                (self.on_fetch)(&self.name, self.put_in_place(set, &left_out));
+                Some(text)
+            }
+            Err(error) => {
+                self.note_failure(printable(&error));
+                None
+            }
+        }
+    }
+
+    fn put_in_place(&self, set: KeySet, left_out: &[LeftOut]) -> FetchResult {
+        let count = set.len();
+        let changed = self.keys.replace(set);
+        {
+            let mut progress = lock(&self.progress);
+            progress.failures = 0;
+            progress.last_error = None;
+            progress.last_success_unix_s = Some((self.clock)().unix_s());
+            progress.restored = false;
+            progress.kept = None;
+            progress.saving.version += u64::from(changed);
+        }
+        if !changed {
+            return FetchResult::Unchanged;
+        }
+        log::info!(target: "keys", "issuer {}: {count} keys in place", self.name);
+        for LeftOut { kid, reason } in left_out.iter().take(NAMED) {
+            log::warn!(target: "keys", "issuer {}: key \"{kid}\" is left out: {reason}", self.name);
+        }
+        if left_out.len() > NAMED {
+            log::warn!(target: "keys", "issuer {}: {} more keys are left out", self.name, left_out.len() - NAMED);
+        }
+        FetchResult::Updated
+    }
+
+    fn note_failure(&self, error: String) {
+        log::warn!(target: "keys", "issuer {}: keys could not be fetched: {error}", self.name);
+        let kept = {
+            let mut progress = lock(&self.progress);
+            progress.failures = progress.failures.saturating_add(1);
+            progress.last_error = Some(error);
+            progress.kept.take()
+        };
+        (self.on_fetch)(&self.name, FetchResult::Failed);
+        if let Some(kept) = kept {
+            self.restore(kept);
+        }
+    }
+
+    fn restore(&self, kept: KeptKeys) {
+        let (count, fetched_unix_s) = (kept.set.len(), kept.fetched_unix_s);
+        self.keys.replace(kept.set);
+        {
+            let mut progress = lock(&self.progress);
+            progress.restored = true;
+            progress.last_success_unix_s = Some(fetched_unix_s);
+            progress.saving.saved = Some(progress.saving.version);
+        }
+        let age_s = (self.clock)().unix_s().saturating_sub(fetched_unix_s);
+        log::warn!(
+            target: "keys",
+            "issuer {}: {count} keys of jwks_cache_file in place, fetched {age_s} s ago", self.name
+        );
+        (self.on_fetch)(&self.name, FetchResult::Restored);
+    }
+
+    /// Writes the cache file unless it holds this set, on a thread that nobody waits for, not even the end of the process.
+    fn save(self: &Arc<Self>, document: Vec<u8>) {
+        if self.cache.is_none() {
+            return;
+        }
+        let version = {
+            let saving = &mut lock(&self.progress).saving;
+            if saving.under_way || saving.saved == Some(saving.version) {
+                return;
+            }
+            saving.under_way = true;
+            saving.version
+        };
+        let watched = Arc::clone(self);
+        let write = move || {
+            let now_unix_s = (watched.clock)().unix_s();
+            let written = watched.cache.as_ref().map_or(Ok(()), |cache| cache.write(&document, now_unix_s));
+            watched.note_saved(version, written);
+        };
+        if let Err(error) = thread::Builder::new().name("key-cache".to_owned()).spawn(write) {
+            self.note_saved(version, Err(error));
+        }
+    }
+
+    /// Whether the cache file holds the set that is in place.
+    #[cfg(test)]
+    pub(super) fn is_saved(&self) -> bool {
+        let saving = &lock(&self.progress).saving;
+        saving.saved == Some(saving.version)
+    }
+
+    /// What failed is tried again with the next good fetch.
+    fn note_saved(&self, version: u64, written: io::Result<()>) {
+        {
+            let saving = &mut lock(&self.progress).saving;
+            saving.under_way = false;
+            if written.is_ok() {
+                saving.saved = Some(version);
+            }
+        }
+        if let Err(error) = written {
+            log::warn!(target: "keys", "issuer {}: jwks_cache_file could not be written: {error}", self.name);
+            (self.on_fetch)(&self.name, FetchResult::Unsaved);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each critical section is a few assignments; none leaves the value half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
