@@ -23,3 +23,10 @@ impl Now {
         self.unix_ns / 1_000_000_000
     }
 }
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March so that the leap day is the last.
+pub(crate) fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+}

@@ -4,10 +4,11 @@
 //! and a new token would help only then. Whether the key is known is asked after everything that needs no key, so that junk
 //! never causes a fetch.
 use super::{
-    AuthError, InvalidReason, Issuer, IssuerIndex, IssuerSettings, Profile, TokenCache, UnverifiedToken, VerifiedToken,
+    AuthError, InvalidReason, Issuer, IssuerIndex, IssuerSettings, Profile, Revocations, TokenCache, UnverifiedToken,
+    VerifiedToken,
     cache::Remembered,
-    claims::{self, Claims, Times},
-    jws::{Header, Jws},
+    claims::{self, Claims, Members, Times},
+    jws::{Header, Segments},
     keys::KeyVerdict,
 };
 use crate::time::Now;
@@ -19,13 +20,14 @@ use std::sync::Arc;
 pub struct Authenticator {
     issuers: Vec<Issuer>,
     token_size: usize,
+    revocations: Arc<Revocations>,
 }
 
 impl Authenticator {
     /// `token_size`: longest accepted token in bytes.
     #[must_use]
-    pub fn new(issuers: Vec<IssuerSettings>, token_size: usize) -> Self {
-        Self { issuers: issuers.into_iter().map(Issuer::new).collect(), token_size }
+    pub fn new(issuers: Vec<IssuerSettings>, token_size: usize, revocations: Revocations) -> Self {
+        Self { issuers: issuers.into_iter().map(Issuer::new).collect(), token_size, revocations: Arc::new(revocations) }
     }
 
     /// All issuers, in the order of the configuration (the gateway's own last).
@@ -40,16 +42,39 @@ impl Authenticator {
         &mut self.issuers
     }
 
-    /// The token's earlier verification, if it still holds: same bytes, inside its times, signed by a key of the issuer's current set.
-    /// Allocates nothing.
+    /// Takes over what an earlier configuration knows, before this one is put in its place: the keys of the same issuers, and the
+    /// verified tokens of those whose settings are the same.
+    pub fn inherit(&mut self, old: &Self) {
+        self.revocations = Arc::clone(&self.revocations).or_equal(&old.revocations);
+        for issuer in &mut self.issuers {
+            if let Some(old) = old.issuers.iter().find(|old| old.name == issuer.name) {
+                issuer.inherit(old);
+            }
+        }
+    }
+
+    /// The token's earlier verification, if it still holds: same bytes, inside its times, signed by a key of the issuer's current
+    /// set, judged under the settings now in force, and not revoked. Allocates nothing.
     #[must_use]
     pub fn recall(&self, cache: &TokenCache, token: UnverifiedToken<'_>, now: Now) -> Option<Arc<VerifiedToken>> {
-        cache.find(token.0, |remembered| {
-            let verified = &remembered.verified;
-            let issuer = self.issuers.get(verified.issuer().0);
-            // Each ring holds its own copy of a set, so this also tells one configuration's verdicts from another's.
-            verified.times().hold(now.unix_ns) && issuer.is_some_and(|issuer| issuer.keys.holds(&remembered.keys))
-        })
+        let UnverifiedToken(token) = token;
+        if token.len() > self.token_size {
+            return None;
+        }
+        let mut judged_again = false;
+        let found = cache.find(token, |remembered| {
+            let Remembered { verified, keys, revocations } = remembered;
+            // A ring outlives a reload only with the settings it was used under, and rings never share a set. So this also tells
+            // the verdicts of one configuration from those of another, and of an issuer that another place of the list has now.
+            let in_force = self.issuers.get(verified.issuer().0).is_some_and(|issuer| issuer.keys.holds(keys));
+            judged_again = !std::ptr::eq(revocations.as_ptr(), Arc::as_ptr(&self.revocations));
+            let revoked = judged_again && self.revocations.concern(verified.facts());
+            verified.times().hold(now.unix_ns) && in_force && !revoked
+        })?;
+        if judged_again {
+            cache.note(token, &found, Arc::downgrade(&self.revocations));
+        }
+        Some(found)
     }
 
     /// Verifies the token in full, cheapest checks first, and remembers it.
@@ -58,23 +83,17 @@ impl Authenticator {
     /// What is wrong with the token, or that the keys to judge it by are not there.
     pub fn verify(&self, cache: &TokenCache, token: UnverifiedToken<'_>, now: Now) -> Result<Arc<VerifiedToken>, AuthError> {
         let UnverifiedToken(token) = token;
-        let refuse = |issuer| move |reason| AuthError::Invalid { reason, issuer };
-        if token.len() > self.token_size {
-            return Err(refuse(None)(InvalidReason::TooLarge));
-        }
-        if !UnverifiedToken(token).is_one_token() {
-            return Err(refuse(None)(InvalidReason::Malformed));
-        }
-        let jws = Jws::parse(token).ok_or_else(|| refuse(None)(InvalidReason::Malformed))?;
-        let named = self.named(jws.claims.get("iss"));
-        let refuse = refuse(named.map(|(index, _)| index));
-        let header = Header::read(&jws.header).map_err(refuse)?;
-        let (index, issuer) = named.ok_or_else(|| refuse(InvalidReason::UnknownIssuer))?;
-        let (claims, times) = judge(&header, &jws, &issuer.settings, now).map_err(refuse)?;
+        let refuse = |reason| AuthError::Invalid { reason, issuer: None };
+        let (segments, header) = self.form(token).map_err(refuse)?;
+        let members = segments.claims().ok_or(refuse(InvalidReason::Malformed))?;
+        let (index, issuer) = self.named(members.get("iss")).ok_or(refuse(InvalidReason::UnknownIssuer))?;
+        let refuse = |reason| AuthError::Invalid { reason, issuer: Some(index) };
+        let (claims, times) = self.judge(&header, &members, issuer, now).map_err(refuse)?;
 
         let expired = now.unix_ns >= times.end_ns;
         let keys = issuer.keys.current();
-        match keys.verify(&header, jws.signed, jws.signature) {
+        let signature = segments.signature().ok_or(refuse(InvalidReason::Malformed))?;
+        match keys.verify(&header, segments.signed, &signature) {
             KeyVerdict::Broken => return Err(refuse(InvalidReason::Signature)),
             KeyVerdict::WrongKind => return Err(refuse(InvalidReason::Algorithm)),
             KeyVerdict::Holds | KeyVerdict::NoKeys | KeyVerdict::UnknownKey if expired => {
@@ -85,8 +104,24 @@ impl Authenticator {
             KeyVerdict::Holds => {}
         }
         let verified = Arc::new(VerifiedToken::new(index, Arc::clone(&issuer.name), claims, times));
-        cache.remember(token, Remembered { verified: Arc::clone(&verified), keys }, now.unix_ns);
+        let (keys, revocations) = (Arc::downgrade(&keys), Arc::downgrade(&self.revocations));
+        cache.remember(token, Remembered { verified: Arc::clone(&verified), keys, revocations }, now.unix_ns);
         Ok(verified)
+    }
+
+    /// All that can be judged before the payload is decoded: size, form, header, and whether the signature is as long as one of its
+    /// algorithm is. Whose token it is stands in the payload, so that these refusals count for no issuer.
+    fn form<'a>(&self, token: &'a str) -> Result<(Segments<'a>, Header), InvalidReason> {
+        if token.len() > self.token_size {
+            return Err(InvalidReason::TooLarge);
+        }
+        let segments = Segments::split(token).ok_or(InvalidReason::Malformed)?;
+        let header = segments.header()?;
+        if header.algorithm.signature_lengths().contains(&segments.signature_length()) {
+            Ok((segments, header))
+        } else {
+            Err(InvalidReason::Signature)
+        }
     }
 
     /// `iss`, compared exactly (RFC 7519, section 4.1.1): no case folding, no trailing slash forgiven.
@@ -95,22 +130,27 @@ impl Authenticator {
         let index = self.issuers.iter().position(|issuer| &*issuer.name == name)?;
         Some((IssuerIndex(index), &self.issuers[index]))
     }
-}
 
-/// All that this issuer's settings say about the token, except its expiry and its signature.
-fn judge(header: &Header, jws: &Jws<'_>, settings: &IssuerSettings, now: Now) -> Result<(Claims, Times), InvalidReason> {
-    if !settings.algorithms.contains(&header.algorithm) {
-        return Err(InvalidReason::Algorithm);
+    /// All that the issuer's settings and the revocations say about the token, except its expiry and its signature.
+    fn judge(&self, header: &Header, members: &Members, issuer: &Issuer, now: Now) -> Result<(Claims, Times), InvalidReason> {
+        let settings = &issuer.settings;
+        if !settings.algorithms.contains(&header.algorithm) {
+            return Err(InvalidReason::Algorithm);
+        }
+        if !claims::fits_profile(header.media_type, settings.profile) {
+            return Err(InvalidReason::Type);
+        }
+        // Cognito always names its key; without a name nothing could be asked for.
+        if settings.profile == Profile::Cognito && header.kid.is_none() {
+            return Err(InvalidReason::UnknownKey);
+        }
+        let times = Times::judge(members, settings.leeway, now.unix_ns)?;
+        let claims = Claims::judge(members, settings)?;
+        if self.revocations.concern(claims.facts(&issuer.name, times)) {
+            return Err(InvalidReason::Revoked);
+        }
+        Ok((claims, times))
     }
-    if !claims::fits_profile(header.media_type, settings.profile) {
-        return Err(InvalidReason::Type);
-    }
-    // Cognito always names its key; without a name nothing could be asked for.
-    if settings.profile == Profile::Cognito && header.kid.is_none() {
-        return Err(InvalidReason::UnknownKey);
-    }
-    let times = Times::judge(&jws.claims, settings.leeway, now.unix_ns)?;
-    Ok((Claims::judge(&jws.claims, settings)?, times))
 }
 
 #[cfg(test)]

@@ -10,16 +10,6 @@ use std::fmt;
 #[derive(Clone, Copy)]
 pub struct UnverifiedToken<'a>(pub(super) &'a str);
 
-impl UnverifiedToken<'_> {
-    /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, to the end of the header (RFC 6750, 2.1). A
-    /// token that was verified before is one; only others need be looked at.
-    pub(super) fn is_one_token(self) -> bool {
-        let token = self.0.trim_end_matches('=').as_bytes();
-        let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-        !token.is_empty() && token.iter().all(in_alphabet)
-    }
-}
-
 impl fmt::Debug for UnverifiedToken<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("[redacted]")

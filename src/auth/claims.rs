@@ -1,14 +1,13 @@
 //! The claims of a token against the issuer's settings: all that can be judged without a key, except the expiry, which is told
 //! apart because its answer to the client differs.
 //!
-//! `jsonwebtoken` checks none of this here: of it only the signature check is used. Its own validation leaves `nbf` out by
-//! default, accepts a token for any audience unless told otherwise, and up to version 10.2 took an `exp` of a wrong type for an
-//! absent one (CVE-2026-25537).
-use super::{Allowed, InvalidReason, IssuerSettings, Profile, TokenUse, jws::MediaType};
+//! No library judges them: `jsonwebtoken`, the usual one, leaves `nbf` out by default, accepts a token for any audience unless told
+//! otherwise, and up to version 10.2 took an `exp` of a wrong type for an absent one (CVE-2026-25537).
+use super::{Allowed, InvalidReason, IssuerSettings, Profile, TokenUse, jws::MediaType, revocations::Facts};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-type Members = Map<String, Value>;
+pub(super) type Members = Map<String, Value>;
 
 /// Who the token is about, once its signature holds.
 #[derive(Debug)]
@@ -18,6 +17,8 @@ pub(super) struct Claims {
     pub(super) username: Option<String>,
     pub(super) scopes: Vec<String>,
     pub(super) groups: Vec<String>,
+    /// Only for revocations.
+    pub(super) jti: Option<String>,
 }
 
 impl Claims {
@@ -46,7 +47,20 @@ impl Claims {
         // The user of every limit: a token about nobody cannot be limited.
         let subject = text(members, "sub")?.filter(|subject| !subject.is_empty()).ok_or(InvalidReason::Claims)?;
         let username = first_text(members, usernames)?;
-        Ok(Self { subject, client_id, username, scopes, groups: list(members, groups)? })
+        Ok(Self { subject, client_id, username, scopes, groups: list(members, groups)?, jti: text(members, "jti")? })
+    }
+}
+
+impl Claims {
+    /// What a revocation can be about.
+    pub(super) fn facts<'a>(&'a self, issuer: &'a str, times: Times) -> Facts<'a> {
+        Facts {
+            issuer,
+            jti: self.jti.as_deref(),
+            subject: &self.subject,
+            client_id: self.client_id.as_deref(),
+            issued_ns: times.issued_ns,
+        }
     }
 }
 
@@ -122,10 +136,17 @@ fn first_text(members: &Members, names: &[&str]) -> Result<Option<String>, Inval
 }
 
 /// Scopes: words separated by spaces (RFC 6749, section 3.3), or a list of strings as some issuers write it.
+///
+/// An element of a list that is no single word refuses the token: `["read write"]` is one scope here, which no route asks for, and
+/// would be two for an upstream that splits the header at its spaces.
 fn words(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
     match members.get(name) {
         Some(Value::String(text)) => Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()),
-        _ => list(members, name),
+        _ => {
+            let words = list(members, name)?;
+            let single = words.iter().all(|word| !word.is_empty() && !word.contains(' '));
+            if single { Ok(words) } else { Err(InvalidReason::Claims) }
+        }
     }
 }
 
@@ -149,6 +170,8 @@ pub(super) struct Times {
     pub(super) begin_ns: u64,
     /// From here on expired: `exp` and the leeway.
     pub(super) end_ns: u64,
+    /// `iat` as it is, without leeway.
+    pub(super) issued_ns: Option<u64>,
 }
 
 impl Times {
@@ -156,15 +179,16 @@ impl Times {
     pub(super) fn judge(members: &Members, leeway: Duration, now_ns: u64) -> Result<Self, InvalidReason> {
         let leeway_ns = u64::try_from(leeway.as_nanos()).unwrap_or(u64::MAX);
         let expires = date(members, "exp")?.ok_or(InvalidReason::Claims)?;
-        let begins = |name| Ok(date(members, name)?.unwrap_or(0).saturating_sub(leeway_ns));
-        let (not_before, issued) = (begins("nbf")?, begins("iat")?);
+        let issued_ns = date(members, "iat")?;
+        let begins = |time: Option<u64>| time.unwrap_or(0).saturating_sub(leeway_ns);
+        let (not_before, issued) = (begins(date(members, "nbf")?), begins(issued_ns));
         if not_before > now_ns {
             return Err(InvalidReason::NotYetValid);
         }
         if issued > now_ns {
             return Err(InvalidReason::IssuedAhead);
         }
-        Ok(Self { begin_ns: not_before.max(issued), end_ns: expires.saturating_add(leeway_ns) })
+        Ok(Self { begin_ns: not_before.max(issued), end_ns: expires.saturating_add(leeway_ns), issued_ns })
     }
 
     /// Whether the token is good at this moment.

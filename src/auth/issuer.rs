@@ -36,7 +36,7 @@ pub enum Allowed {
 }
 
 /// Where the issuer's keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// Fetched from this URL (https, or http to a loopback address).
     Url(String),
@@ -48,8 +48,8 @@ pub enum KeySource {
     Own(Arc<KeySet>),
 }
 
-/// One `[[auth.issuers]]` table, compiled.
-#[derive(Clone, Debug)]
+/// One `[[auth.issuers]]` table, compiled. Equal settings judge alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// Compared exactly with `iss`.
     pub issuer: String,
@@ -100,5 +100,18 @@ impl Issuer {
             keys.replace(KeySet::clone(own));
         }
         Self { name: settings.issuer.as_str().into(), keys: Arc::new(keys), settings }
+    }
+
+    /// Takes over what the same issuer knew under an earlier configuration.
+    ///
+    /// With equal settings that is its ring, so that what was verified with its keys stays verified. With others only its keys: a
+    /// ring of its own makes every earlier verdict be judged again, and no request waits for a fetch. Where the keys came from
+    /// another place they prove nothing here.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        if self.settings == old.settings {
+            self.keys = Arc::clone(&old.keys);
+        } else if self.settings.keys == old.settings.keys {
+            self.keys.replace(KeySet::clone(&old.keys.current()));
+        }
     }
 }

@@ -3,21 +3,22 @@
 //! Left out, each with its reason: keys not meant for verifying (`use`, `key_ops`), symmetric keys, unknown kinds and curves,
 //! RSA below 2048 bits (RFC 7518, section 3.3) or with an exponent that makes signatures trivial to forge (1, or even), points
 //! that are not on their curve, and a key that says it is for an algorithm its kind cannot do. Other members are not read.
+//!
+//! A key is prepared once, when its set is read. `jsonwebtoken` 11 cannot do that: its `DecodingKey` holds the numbers, and both
+//! `decode` and `crypto::verify` build aws-lc's key anew for each token, a third of the time of an RS256 check. So aws-lc is
+//! called directly. What `jsonwebtoken` checked around it is checked here or before: that the algorithm fits the key (here), the
+//! base64url of the signature (`jws`). That both still judge alike is held by `the_library_judges_signatures_alike`.
 use super::{Algorithm, jws::KID_LENGTH};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 /// A key that can verify.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) facts: Facts,
-    /// The same key, prepared once for the library.
-    pub(super) decoding: DecodingKey,
+    /// The same key, once for each algorithm that it may be used with.
+    prepared: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
 /// What tells one key from another.
@@ -52,9 +53,9 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
-    /// Whether the key is of the algorithm's kind and curve, and not reserved for another one.
-    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
-        self.facts.material.fits(algorithm) && self.facts.algorithm.is_none_or(|own| own == algorithm)
+    /// The key for that algorithm, if it is of the algorithm's kind and curve, and not reserved for another one.
+    pub(super) fn prepared_for(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        self.prepared.iter().find(|(own, _)| *own == algorithm).map(|(_, prepared)| prepared)
     }
 }
 
@@ -69,22 +70,38 @@ impl Material {
         }
     }
 
-    /// The key for the library, if the crypto library takes it: on its curve, in its range.
-    fn decoding_key(&self) -> Result<DecodingKey, &'static str> {
-        let on_curve = |algorithm: &'static dyn VerificationAlgorithm, point: &[u8], decoding: fn(&[u8]) -> DecodingKey| {
-            ParsedPublicKey::new(algorithm, point).map(|_| decoding(point)).map_err(|_| "the point is not on the curve")
-        };
-        match self {
-            Self::Rsa { modulus, exponent } => {
-                let components = RsaPublicKeyComponents { n: modulus, e: exponent };
-                let parsed = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
-                parsed.map_err(|_| "not an RSA key")?;
-                Ok(DecodingKey::from_rsa_raw_components(modulus, exponent))
+    /// The key as aws-lc takes it: on its curve, in its range.
+    fn prepare(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, &'static str> {
+        let off_curve = "the point is not on the curve";
+        match (self, verification(algorithm)) {
+            (Self::Rsa { modulus: n, exponent: e }, Verification::Rsa(parameters)) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| "not an RSA key")
             }
-            Self::P256(point) => on_curve(&ECDSA_P256_SHA256_FIXED, point, DecodingKey::from_ec_der),
-            Self::P384(point) => on_curve(&ECDSA_P384_SHA384_FIXED, point, DecodingKey::from_ec_der),
-            Self::Ed25519(point) => on_curve(&ED25519, point, DecodingKey::from_ed_der),
+            (Self::P256(point) | Self::P384(point) | Self::Ed25519(point), Verification::Curve(curve)) => {
+                ParsedPublicKey::new(curve, point).map_err(|_| off_curve)
+            }
+            (Self::Rsa { .. }, Verification::Curve(_)) | (_, Verification::Rsa(_)) => Err("alg is not of this kind of key"),
         }
+    }
+}
+
+/// An algorithm of ours in aws-lc's terms.
+enum Verification {
+    Rsa(&'static RsaParameters),
+    Curve(&'static dyn VerificationAlgorithm),
+}
+
+fn verification(algorithm: Algorithm) -> Verification {
+    match algorithm {
+        Algorithm::Rs256 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA512),
+        Algorithm::Es256 => Verification::Curve(&signature::ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => Verification::Curve(&signature::ECDSA_P384_SHA384_FIXED),
+        Algorithm::EdDsa => Verification::Curve(&signature::ED25519),
     }
 }
 
@@ -111,8 +128,9 @@ pub(super) fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     if algorithm.is_some_and(|algorithm| !material.fits(algorithm)) {
         return Err("alg is not of this kind of key");
     }
-    let decoding = material.decoding_key()?;
-    Ok(Key { facts: Facts { kid, algorithm, material }, decoding })
+    let usable = Algorithm::ALL.iter().filter(|&&usable| material.fits(usable) && algorithm.is_none_or(|own| own == usable));
+    let prepared = usable.map(|&usable| Ok((usable, material.prepare(usable)?))).collect::<Result<_, &str>>()?;
+    Ok(Key { facts: Facts { kid, algorithm, material }, prepared })
 }
 
 /// RFC 7517, sections 4.2 and 4.3: an encryption key must not verify.

@@ -7,9 +7,13 @@ use super::{
     jws::Header,
 };
 use arc_swap::ArcSwap;
+use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Deserialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Weak},
+};
 
 /// A signature algorithm (RFC 7518, section 3.1; RFC 8037). Never `none`, never HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,17 +65,13 @@ impl Algorithm {
         }
     }
 
-    fn of_library(self) -> jsonwebtoken::Algorithm {
+    /// How many bytes a signature can have: with RSA as many as the modulus (2048 to 8192 bits), else exactly two numbers
+    /// (RFC 7518, sections 3.3 to 3.5; RFC 8037, section 3.1).
+    pub(super) fn signature_lengths(self) -> RangeInclusive<usize> {
         match self {
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Rs384 => jsonwebtoken::Algorithm::RS384,
-            Self::Rs512 => jsonwebtoken::Algorithm::RS512,
-            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
-            Self::Ps384 => jsonwebtoken::Algorithm::PS384,
-            Self::Ps512 => jsonwebtoken::Algorithm::PS512,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::Es384 => jsonwebtoken::Algorithm::ES384,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => 256..=1024,
+            Self::Es256 | Self::EdDsa => 64..=64,
+            Self::Es384 => 96..=96,
         }
     }
 }
@@ -167,9 +167,9 @@ impl KeySet {
     /// Checks the signature over `signed` with the key the header names.
     ///
     /// The token's own `alg` chooses the algorithm only after it was found on the issuer's list, and only keys made for it
-    /// are tried. `jsonwebtoken` checks the rest of the mathematics: PKCS #1 v1.5 by comparing bytes, PSS with a salt as long as
+    /// are tried. aws-lc checks the rest of the mathematics: PKCS #1 v1.5 by comparing bytes, PSS with a salt as long as
     /// the hash, ECDSA as `r || s` of fixed length with both in 1..n (CVE-2022-21449), Ed25519 with s below the order.
-    pub(super) fn verify(&self, header: &Header, signed: &str, signature: &str) -> KeyVerdict {
+    pub(super) fn verify(&self, header: &Header, signed: &str, signature: &[u8]) -> KeyVerdict {
         if self.is_empty() {
             return KeyVerdict::NoKeys;
         }
@@ -177,12 +177,11 @@ impl KeySet {
         if named.is_empty() {
             return KeyVerdict::UnknownKey;
         }
-        let mut fitting = named.iter().filter(|key| key.fits(header.algorithm)).peekable();
+        let mut fitting = named.iter().filter_map(|key| key.prepared_for(header.algorithm)).peekable();
         if fitting.peek().is_none() {
             return if header.kid.is_some() { KeyVerdict::WrongKind } else { KeyVerdict::UnknownKey };
         }
-        let algorithm = header.algorithm.of_library();
-        let holds = |key: &Key| jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.decoding, algorithm) == Ok(true);
+        let holds = |key: &ParsedPublicKey| key.verify_sig(signed.as_bytes(), signature).is_ok();
         if fitting.take(KEYS_TRIED).any(holds) { KeyVerdict::Holds } else { KeyVerdict::Broken }
     }
 
@@ -202,7 +201,7 @@ fn printable_kid(jwk: &Value) -> String {
 /// The place where an issuer's current key set is read by requests and replaced by the fetcher.
 ///
 /// Which set a verification was made with is told by the set's address: a ring never shares its set with another ring, and a
-/// remembered verification keeps its set alive, so that no later set can have the same address.
+/// remembered verification keeps the address taken, so that no later set can have the same.
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
@@ -243,8 +242,8 @@ impl KeyRing {
     }
 
     /// Whether this very set is still the current one.
-    pub(super) fn holds(&self, set: &Arc<KeySet>) -> bool {
-        Arc::ptr_eq(&self.current.load(), set)
+    pub(super) fn holds(&self, set: &Weak<KeySet>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.current.load()), set.as_ptr())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Keys and tokens for tests: real keys, made once per test binary, and tokens written member by member.
-use super::{Algorithm, Allowed, Authenticator, IssuerSettings, KeySet, KeySource, Profile, TokenUse};
+use super::{Algorithm, Allowed, Authenticator, IssuerSettings, KeySet, KeySource, Profile, Revocations, TokenUse};
 use crate::time::Now;
 use aws_lc_rs::{
     encoding::AsDer,
@@ -156,7 +156,7 @@ pub(crate) fn settings(profile: Profile) -> IssuerSettings {
 
 /// One issuer that holds all test keys, each under its name.
 pub(crate) fn authenticator(settings: IssuerSettings) -> Authenticator {
-    let authenticator = Authenticator::new(vec![settings], 8192);
+    let authenticator = Authenticator::new(vec![settings], 8192, Revocations::none());
     authenticator.issuers()[0].keys.replace(ALL_KEYS.clone());
     authenticator
 }

@@ -6,6 +6,7 @@
 use super::{
     IssuerIndex,
     claims::{Claims, Times},
+    revocations::Facts,
 };
 use http::HeaderValue;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub enum InvalidReason {
     Type,
     /// An `alg` that is not on the issuer's list, or not for the key it names.
     Algorithm,
-    /// `crit` in the header.
+    /// `crit` in the header, or an extension that changes how a token is read (`b64`, `zip`, `enc`).
     Critical,
     /// `iss` is not a configured issuer.
     UnknownIssuer,
@@ -39,6 +40,8 @@ pub enum InvalidReason {
     TokenUse,
     /// A claim is missing or of the wrong type.
     Claims,
+    /// An entry of the revocations concerns it.
+    Revoked,
     /// No key of the issuer can be meant.
     UnknownKey,
     /// The signature does not hold.
@@ -61,6 +64,7 @@ impl InvalidReason {
         Self::ClientId,
         Self::TokenUse,
         Self::Claims,
+        Self::Revoked,
         Self::UnknownKey,
         Self::Signature,
     ];
@@ -82,6 +86,7 @@ impl InvalidReason {
             Self::ClientId => "client_id",
             Self::TokenUse => "token_use",
             Self::Claims => "claims",
+            Self::Revoked => "revoked",
             Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
         }
@@ -173,6 +178,7 @@ pub struct VerifiedToken {
     subject: String,
     client_id: Option<String>,
     scopes: Vec<String>,
+    jti: Option<Box<str>>,
     identity: Identity,
 }
 
@@ -180,12 +186,24 @@ impl VerifiedToken {
     /// Called by `Authenticator::verify` alone, after every check.
     pub(super) fn new(issuer: IssuerIndex, issuer_name: Arc<str>, claims: Claims, times: Times) -> Self {
         let identity = Identity::new(&claims, &issuer_name);
-        let Claims { subject, client_id, scopes, .. } = claims;
-        Self { issuer, issuer_name, times, subject, client_id, scopes, identity }
+        let Claims { subject, client_id, scopes, jti, .. } = claims;
+        let jti = jti.map(String::into_boxed_str);
+        Self { issuer, issuer_name, times, subject, client_id, scopes, jti, identity }
     }
 
     pub(super) fn times(&self) -> Times {
         self.times
+    }
+
+    /// What a revocation can be about.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            issuer: &self.issuer_name,
+            jti: self.jti.as_deref(),
+            subject: &self.subject,
+            client_id: self.client_id.as_deref(),
+            issued_ns: self.times.issued_ns,
+        }
     }
 
     /// Whose token it is.

@@ -5,6 +5,7 @@
 
 mod attached;
 mod paths;
+mod revocations;
 mod token_endpoint;
 
 pub use token_endpoint::{Provided, TokenFiles, retired_keys_file, token_files};
@@ -15,7 +16,7 @@ use super::{
     report::{Fault, Report},
 };
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Revocations},
     cors::{CorsPolicy, CorsSettings, OriginPattern, OriginPatternError},
     limit::Limits,
     route::{Pattern, RouteTable},
@@ -70,10 +71,11 @@ fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gatew
     paths::check(&report, &written);
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);
+    let revocations = revocations::read(&report, &written.auth);
     let token_endpoint = token_endpoint::check(&report, &written.auth, provided);
     let problems = report.into_problems();
     match table {
-        Some(table) if problems.0.is_empty() => assemble(file, written, cors, table, token_endpoint),
+        Some(table) if problems.0.is_empty() => assemble(file, written, cors, table, revocations, token_endpoint),
         _ => Err(problems),
     }
 }
@@ -132,13 +134,14 @@ fn assemble(
     written: File,
     cors: CorsSettings,
     table: RouteTable,
+    revocations: Revocations,
     token_endpoint: Option<CheckedTokenEndpoint>,
 ) -> Result<Gateway, Problems> {
     let (token_endpoint, new_signing_key) = token_endpoint.map(|checked| checked.build(file)).transpose()?.unzip();
     let limits = Limits { failures: written.auth.failures().unwrap_or(written.limits.failures), ..written.limits };
     let WrittenAuth { mut issuers, token_size, token_cache, forward_authorization, identity_headers, .. } = written.auth;
     issuers.extend(token_endpoint.as_ref().map(crate::token::TokenEndpoint::as_issuer));
-    let authenticator = Authenticator::new(issuers, token_size);
+    let authenticator = Authenticator::new(issuers, token_size, revocations);
     let api = Api {
         base_paths: written.api.base_paths.into_iter().map(|path| path.value).collect(),
         upstream_base_path: if written.api.upstream_base_path.value == "/" {

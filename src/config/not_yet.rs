@@ -30,7 +30,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     key("bounds.write_timeout", "remove it; it is 30s"),
     key("bounds.idle_timeout", "remove it; it is 60s"),
     key("bounds.connections", "remove it; the file descriptor limit of the process is the bound"),
-    key("auth.revocations", "remove it; a token is valid until it expires"),
     key("limits.ietf_headers", "remove it; the `X-RateLimit-*` headers are sent"),
     key("limits.dry_run", "remove it; to refuse nothing, write high limits"),
     key("limits.state_file", "remove it; buckets are full after a restart"),

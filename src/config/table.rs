@@ -164,6 +164,20 @@ impl<'t> Table<'t> {
         u32::try_from(self.integer(key, u64::from(default), &range)).unwrap_or(default)
     }
 
+    /// A date and time with its offset from UTC; in nanoseconds since 1970.
+    pub(crate) fn moment(&self, key: &'static str) -> Option<Placed<u64>> {
+        let value = self.value(key)?;
+        let at = value.span().start;
+        let DeValue::Datetime(datetime) = value.get_ref() else { return self.wrong_type(value, key, value::MOMENT, None) };
+        match value::moment(datetime) {
+            Ok(value) => Some(Placed { at, value }),
+            Err(fault) => {
+                self.fault(at, key, fault);
+                None
+            }
+        }
+    }
+
     /// One of `words`; those that are not in this version are refused as such.
     pub(crate) fn word<T: Copy>(&self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
         let Some(value) = self.value(key) else { return default };

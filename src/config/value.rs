@@ -3,8 +3,9 @@
 //! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
 
 use super::report::Fault;
-use crate::token::is_scope;
+use crate::{time::days_since_1970, token::is_scope};
 use std::{ops::RangeInclusive, time::Duration};
+use toml::value::{Datetime, Offset};
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
@@ -15,6 +16,8 @@ const SIZE_UNITS: [(&str, u64); 4] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), 
 
 /// How a duration is written.
 pub(crate) const DURATION: &str = "write a text such as \"30s\", in ms, s, m or h";
+/// How a moment is written.
+pub(crate) const MOMENT: &str = "write a date and time with its offset, without quotes, as in 2030-01-31T12:00:00Z";
 /// How a size is written.
 pub(crate) const SIZE: &str = "write a text such as \"10MiB\", in B, KiB, MiB or GiB";
 
@@ -38,6 +41,23 @@ pub(crate) fn size(text: &str, range: &RangeInclusive<u64>) -> Result<u64, Fault
     }
     let (least, most) = (show(*range.start(), &SIZE_UNITS), show(*range.end(), &SIZE_UNITS));
     Err(Fault::new(format!("`{}` is out of range", excerpt(text)), format!("write \"{least}\" to \"{most}\"")))
+}
+
+/// `2030-01-31T12:00:00Z` in nanoseconds since 1970. Without an offset it would be another moment at each place.
+pub(crate) fn moment(written: &Datetime) -> Result<u64, Fault> {
+    let Datetime { date: Some(date), time: Some(time), offset: Some(offset) } = written else {
+        return Err(Fault::new(format!("`{written}` is not a moment"), MOMENT));
+    };
+    let offset_minutes = match offset {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(*minutes),
+    };
+    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let minutes = days * 1440 + i64::from(time.hour) * 60 + i64::from(time.minute) - offset_minutes;
+    let seconds = u64::try_from(minutes * 60 + i64::from(time.second.unwrap_or(0)));
+    let nanoseconds = seconds.ok().and_then(|seconds| seconds.checked_mul(1_000_000_000));
+    let nanoseconds = nanoseconds.and_then(|whole| whole.checked_add(u64::from(time.nanosecond.unwrap_or(0))));
+    nanoseconds.ok_or_else(|| Fault::new(format!("`{written}` is out of range"), "write a moment from 1970 to 2554"))
 }
 
 /// The text as a problem shows it: at most 60 characters, control characters escaped.

@@ -6,9 +6,10 @@ use crate::auth::{
 };
 
 fn remembered(end_ns: u64) -> Remembered {
-    let claims = Claims { subject: "a".to_owned(), client_id: None, username: None, scopes: Vec::new(), groups: Vec::new() };
-    let verified = VerifiedToken::new(IssuerIndex(0), "i".into(), claims, Times { begin_ns: 0, end_ns });
-    Remembered { verified: Arc::new(verified), keys: Arc::default() }
+    let claims =
+        Claims { subject: "a".to_owned(), client_id: None, username: None, scopes: Vec::new(), groups: Vec::new(), jti: None };
+    let verified = VerifiedToken::new(IssuerIndex(0), "i".into(), claims, Times { begin_ns: 0, end_ns, issued_ns: None });
+    Remembered { verified: Arc::new(verified), keys: Weak::new(), revocations: Weak::new() }
 }
 
 fn put(cache: &TokenCache, token: &str, end_ns: u64, now_ns: u64) {

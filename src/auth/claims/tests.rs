@@ -43,7 +43,8 @@ fn seconds_and_fractions_are_read() {
 
 fn check_times(claims: Value, now_s: u64, expected: Result<(u64, u64), InvalidReason>) {
     let found = Times::judge(&members(claims), Duration::from_secs(60), now_s * S);
-    assert_eq!(found, expected.map(|(begin_s, end_s)| Times { begin_ns: begin_s * S, end_ns: end_s * S }));
+    let found = found.map(|times| (times.begin_ns, times.end_ns));
+    assert_eq!(found, expected.map(|(begin_s, end_s)| (begin_s * S, end_s * S)));
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn one_leeway_holds_for_all_times() {
 
 #[test]
 fn times_hold_from_begin_to_before_end() {
-    let times = Times { begin_ns: 5, end_ns: 7 };
+    let times = Times { begin_ns: 5, end_ns: 7, issued_ns: None };
     let held: Vec<u64> = (0..10).filter(|&now_ns| times.hold(now_ns)).collect();
     assert_eq!(held, [5, 6]);
 }
@@ -82,5 +83,11 @@ fn scopes_are_words_or_a_list() {
     check(json!([1]), Err(InvalidReason::Claims));
     check(json!(""), Ok(&[]));
     check(json!("  a  b\tc "), Ok(&["a", "b\tc"]));
-    check(json!(["a", "b c"]), Ok(&["a", "b c"]));
+    check(json!(["a", "b c"]), Err(InvalidReason::Claims));
+    check(json!(["a b"]), Err(InvalidReason::Claims));
+    check(json!(["a "]), Err(InvalidReason::Claims));
+    check(json!(["a", ""]), Err(InvalidReason::Claims));
+    check(json!(["a", " "]), Err(InvalidReason::Claims));
+    check(json!([]), Ok(&[]));
+    check(json!(["a", "b"]), Ok(&["a", "b"]));
 }

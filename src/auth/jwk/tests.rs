@@ -123,7 +123,7 @@ fn a_key_fits_only_its_own_algorithms() {
         let key = read_key(&jwk).expect("a key");
         Algorithm::ALL
             .iter()
-            .filter(|&&algorithm| key.fits(algorithm))
+            .filter(|&&algorithm| key.prepared_for(algorithm).is_some())
             .map(|algorithm| algorithm.name())
             .collect::<Vec<_>>()
             .join(" ")

@@ -42,6 +42,7 @@ fn groups(groups: &[&str]) -> Option<String> {
         username: None,
         scopes: Vec::new(),
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        jti: None,
     };
     Identity::new(&claims, "i").groups.map(|value| value.to_str().expect("ASCII").to_owned())
 }

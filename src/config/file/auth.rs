@@ -1,6 +1,6 @@
 //! `[auth]` and `[auth.identity_headers]`.
 
-use super::{Attached, WrittenTokenEndpoint, issuer, section, token_endpoint};
+use super::{Attached, WrittenTokenEndpoint, issuer, path, section, token_endpoint};
 use crate::{
     auth::IssuerSettings,
     config::{
@@ -13,7 +13,7 @@ use crate::{
     upstream::IdentityHeaders,
 };
 use http::HeaderName;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// The most that clocks may differ: past it an expired token lives on long enough to be useful to a thief.
 const MOST_LEEWAY: Duration = Duration::from_secs(300);
@@ -24,6 +24,7 @@ pub(crate) struct WrittenAuth {
     pub(crate) forward_authorization: bool,
     pub(crate) token_size: usize,
     pub(crate) token_cache: usize,
+    pub(crate) revocations: Option<Placed<PathBuf>>,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) identity_headers: IdentityHeaders,
     pub(crate) token_endpoint: Option<WrittenTokenEndpoint>,
@@ -43,6 +44,7 @@ pub(super) fn auth(root: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenAut
         let forward_authorization = table.boolean("forward_authorization", true);
         let token_size = table.size_in_memory("token_size", 8 * KIB, &(256..=64 * KIB));
         let token_cache = usize::try_from(table.integer("token_cache", 100_000, &(1..=10_000_000))).unwrap_or(usize::MAX);
+        let revocations = table.text("revocations", path(table));
         let issuers = table.tables("issuers", |table| issuer::issuer(table, leeway, attached));
         if table.place_of("issuers").is_none() && table.place_of("token_endpoint").is_none() {
             let remedy = "write [[auth.issuers]] with `issuer` and `client_ids`, or [auth.token_endpoint]";
@@ -54,7 +56,16 @@ pub(super) fn auth(root: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenAut
         let token_endpoint = table.table("token_endpoint", token_endpoint::token_endpoint);
         refuse_repeated_issuers(table, &issuers, token_endpoint.as_ref());
         let issuers = issuers.into_iter().filter_map(|placed| placed.settings).collect();
-        WrittenAuth { leeway, forward_authorization, token_size, token_cache, issuers, identity_headers, token_endpoint }
+        WrittenAuth {
+            leeway,
+            forward_authorization,
+            token_size,
+            token_cache,
+            revocations,
+            issuers,
+            identity_headers,
+            token_endpoint,
+        }
     })
 }
 

@@ -266,9 +266,19 @@ fn api_values(api: &WrittenApi) -> impl PartialEq + Debug {
 
 /// Without the token endpoint, which one of the files has.
 fn auth_values(auth: &WrittenAuth) -> impl PartialEq + Debug {
-    let WrittenAuth { leeway, forward_authorization, token_size, token_cache, issuers, identity_headers, token_endpoint: _ } =
-        auth;
-    (*leeway, *forward_authorization, *token_size, *token_cache, format!("{issuers:?}"), identity_headers.clone())
+    let WrittenAuth {
+        leeway,
+        forward_authorization,
+        token_size,
+        token_cache,
+        revocations,
+        issuers,
+        identity_headers,
+        token_endpoint: _,
+    } = auth;
+    let revocations = revocations.as_ref().map(|placed| placed.value.clone());
+    let issuers = format!("{issuers:?}");
+    (*leeway, *forward_authorization, *token_size, *token_cache, revocations, issuers, identity_headers.clone())
 }
 
 fn cors_values(cors: &WrittenCors) -> impl PartialEq + Debug {

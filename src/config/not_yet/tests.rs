@@ -17,7 +17,6 @@ fn these_are_not_in_this_version() {
         "bounds.write_timeout",
         "bounds.idle_timeout",
         "bounds.connections",
-        "auth.revocations",
         "limits.ietf_headers",
         "limits.dry_run",
         "limits.state_file",

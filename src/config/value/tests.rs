@@ -1,6 +1,6 @@
 //! Durations, sizes and texts.
 
-use super::{duration, excerpt, one_of, scope, size};
+use super::{duration, excerpt, moment, one_of, scope, size};
 use std::time::Duration;
 
 /// Milliseconds, or what is wrong.
@@ -88,4 +88,35 @@ fn one_word_is_not_one_of_several() {
 fn a_scope_could_stand_in_quotes() {
     assert!(["", "a b", "a\"", "a\\", "ä"].iter().all(|text| scope(text).is_err()));
     assert_eq!(scope("stackflow/incidents.read"), Ok("stackflow/incidents.read".to_owned()));
+}
+
+/// Nanoseconds since 1970, or what is wrong.
+fn check_moment(text: &str, expected: Result<u64, &str>) {
+    let written = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(moment(&written).map_err(|fault| fault.what), expected.map_err(str::to_owned), "{text}");
+}
+
+#[test]
+fn a_moment_without_an_offset_is_refused() {
+    check_moment("2026-07-01", Err("`2026-07-01` is not a moment"));
+    check_moment("12:00:00", Err("`12:00:00` is not a moment"));
+    check_moment("2026-07-01T12:00:00", Err("`2026-07-01T12:00:00` is not a moment"));
+}
+
+#[test]
+fn a_moment_out_of_range_is_refused() {
+    check_moment("1969-12-31T23:59:59Z", Err("`1969-12-31T23:59:59Z` is out of range"));
+    check_moment("1970-01-01T00:00:00+00:01", Err("`1970-01-01T00:00:00+00:01` is out of range"));
+    check_moment("2555-01-01T00:00:00Z", Err("`2555-01-01T00:00:00Z` is out of range"));
+    check_moment("9999-12-31T23:59:59Z", Err("`9999-12-31T23:59:59Z` is out of range"));
+}
+
+#[test]
+fn moments_are_counted_from_1970() {
+    check_moment("1970-01-01T00:00:00Z", Ok(0));
+    check_moment("1970-01-01T01:00:00.000000001+01:00", Ok(1));
+    check_moment("2000-02-29T23:59:59Z", Ok(951_868_799_000_000_000));
+    check_moment("2000-03-01T00:00:00Z", Ok(951_868_800_000_000_000));
+    check_moment("2100-02-28T12:00:00-11:30", Ok(4_107_540_600_000_000_000));
+    check_moment("2026-07-01T12:00:00.5Z", Ok(1_782_907_200_500_000_000));
 }

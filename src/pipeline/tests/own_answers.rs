@@ -87,8 +87,11 @@ fn ping_says_when_the_gateway_is_not_ready() {
     // Draining serves on: it is the load balancer that is told.
     assert_eq!(words(&world.ask(&Ask::new("GET /prod/api/v1/incidents").signed_in())), "forward /api/v1/incidents");
     let mut gateway = gateway_without_keys("");
-    gateway.auth.authenticator =
-        crate::auth::Authenticator::new(vec![crate::auth::test_keys::settings(crate::auth::Profile::Cognito)], 8192);
+    gateway.auth.authenticator = crate::auth::Authenticator::new(
+        vec![crate::auth::test_keys::settings(crate::auth::Profile::Cognito)],
+        8192,
+        crate::auth::Revocations::none(),
+    );
     assert!(matches!(World::of(gateway).ask(&Ask::new("GET /ping")).action, Action::Reject(Rejection::KeysUnavailable)));
 }
 

@@ -38,7 +38,7 @@ struct Bench {
 
 impl Bench {
     fn new(issuers: Vec<IssuerSettings>) -> Self {
-        let authenticator = Arc::new(Authenticator::new(issuers, 8192));
+        let authenticator = Arc::new(Authenticator::new(issuers, 8192, crate::auth::Revocations::none()));
         let now_s = Arc::new(AtomicU64::new(1000));
         let (sender, events) = mpsc::unbounded_channel();
         let clock: Clock = {

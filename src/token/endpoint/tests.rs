@@ -322,8 +322,8 @@ fn judged(endpoint: &TokenEndpoint, authenticator: &Authenticator, unix_s: u64) 
 fn the_gateway_accepts_its_own_tokens_in_time() {
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
         let endpoint = endpoint(algorithm);
-        let own = Authenticator::new(vec![endpoint.as_issuer()], 8192);
-        let foreign = Authenticator::new(vec![self::endpoint(algorithm).as_issuer()], 8192);
+        let own = Authenticator::new(vec![endpoint.as_issuer()], 8192, crate::auth::Revocations::none());
+        let foreign = Authenticator::new(vec![self::endpoint(algorithm).as_issuer()], 8192, crate::auth::Revocations::none());
         let over = AuthError::Invalid { reason: InvalidReason::Expired, issuer: Some(crate::auth::IssuerIndex(0)) };
         assert_eq!(judged(&endpoint, &own, NOW_S + 960), Err(over));
         assert!(matches!(judged(&endpoint, &foreign, NOW_S), Err(AuthError::UnknownKey { .. })), "a key per installation");

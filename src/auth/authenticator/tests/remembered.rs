@@ -57,12 +57,15 @@ fn what_another_configuration_remembered_does_not_count() {
     let after = Authenticator::new(
         vec![IssuerSettings { audiences: Allowed::Listed(vec!["other".to_owned()]), ..settings(Profile::Generic) }],
         8192,
+        Revocations::none(),
     );
     after.issuers()[0].keys.replace(ALL_KEYS.clone());
     assert_eq!(after.issuers()[0].keys.len(), 5);
     assert!(after.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
     assert!(before.recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_some());
-    assert!(Authenticator::new(Vec::new(), 8192).recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none());
+    assert!(
+        Authenticator::new(Vec::new(), 8192, Revocations::none()).recall(&cache, UnverifiedToken(&token), at(NOW_S)).is_none()
+    );
 }
 
 #[test]
@@ -78,8 +81,11 @@ fn refused_tokens_are_not_remembered() {
 #[test]
 fn the_gateways_own_keys_are_there_from_the_start() {
     let own = Arc::new(key_set(&[("rsa", &RSA)]));
-    let authenticator =
-        Authenticator::new(vec![IssuerSettings { keys: KeySource::Own(own), ..settings(Profile::Rfc9068) }], 8192);
+    let authenticator = Authenticator::new(
+        vec![IssuerSettings { keys: KeySource::Own(own), ..settings(Profile::Rfc9068) }],
+        8192,
+        Revocations::none(),
+    );
     assert_eq!(reason(&authenticator, &Draft::good(Profile::Rfc9068).token()), None);
     assert_eq!(jwks(&[("rsa", &RSA)]).matches("kty").count(), 1);
 }

@@ -14,7 +14,7 @@ fn known_answer(jwk: &serde_json::Value, token: &str) {
         let (signed, signature) = token.rsplit_once('.').expect("a signature");
         let header = URL_SAFE_NO_PAD.decode(signed.split('.').next().expect("a header")).expect("base64url");
         let header = Header::read(&crate::auth::json::object(&header).expect("an object")).expect("a header");
-        keys.verify(&header, signed, signature)
+        keys.verify(&header, signed, &URL_SAFE_NO_PAD.decode(signature).expect("base64url"))
     };
     let (signed, _) = token.rsplit_once('.').expect("a signature");
     assert_eq!(verdict(&flip(token, signed.len() - 3)), KeyVerdict::Broken);
@@ -134,7 +134,7 @@ fn rsa_signatures_of_another_length_or_padding_are_refused() {
 #[test]
 fn a_repeated_kid_names_all_its_keys() {
     let named = |key: &TestKey| with(key.jwk(), &[("kid", json!("rsa"))]);
-    let both = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+    let both = Authenticator::new(vec![settings(Profile::Generic)], 8192, Revocations::none());
     both.issuers()[0].keys.replace(set(&[named(&RSA), named(&OTHER_RSA), named(&P256)]));
     let draft = Draft::good(Profile::Generic);
     assert_eq!(reason(&both, &draft.token()), None);
@@ -144,7 +144,7 @@ fn a_repeated_kid_names_all_its_keys() {
 
 #[test]
 fn a_key_without_kid_answers_to_no_name() {
-    let nameless = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+    let nameless = Authenticator::new(vec![settings(Profile::Generic)], 8192, Revocations::none());
     nameless.issuers()[0].keys.replace(set(&[RSA.jwk()]));
     let draft = Draft::good(Profile::Generic);
     assert_eq!(verify(&nameless, &draft.token(), at(NOW_S)).err(), Some(AuthError::UnknownKey { issuer: IssuerIndex(0) }));
@@ -157,7 +157,7 @@ fn without_kid_only_a_few_keys_are_tried() {
     let others: Vec<serde_json::Value> =
         (0..5).map(|index| with(OTHER_RSA.jwk(), &[("kid", json!(format!("m{index}")))])).collect();
     for (kid, expected) in [("a", None), ("z", Some(InvalidReason::Signature))] {
-        let many = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+        let many = Authenticator::new(vec![settings(Profile::Generic)], 8192, Revocations::none());
         many.issuers()[0].keys.replace(set(&[&others[..], &[with(RSA.jwk(), &[("kid", json!(kid))])]].concat()));
         assert_eq!(reason(&many, &Draft::good(Profile::Generic).header("kid", json!(null)).token()), expected);
     }
@@ -165,7 +165,7 @@ fn without_kid_only_a_few_keys_are_tried() {
 
 #[test]
 fn without_kid_and_without_a_fitting_key_the_key_is_unknown() {
-    let only_ec = Authenticator::new(vec![settings(Profile::Generic)], 8192);
+    let only_ec = Authenticator::new(vec![settings(Profile::Generic)], 8192, Revocations::none());
     only_ec.issuers()[0].keys.replace(key_set(&[("p256", &P256)]));
     let token = Draft::good(Profile::Generic).header("kid", json!(null)).token();
     assert_eq!(verify(&only_ec, &token, at(NOW_S)).err(), Some(AuthError::UnknownKey { issuer: IssuerIndex(0) }));

@@ -47,12 +47,13 @@ token_cache = 0",
 }
 
 #[test]
-fn revocations_are_not_in_this_version() {
+fn revocations_is_the_path_of_a_file() {
     check(
         r#"[auth]
-revocations = "revocations.toml""#,
-        "2:1: auth.revocations: not in this version; remove it; a token is valid until it expires",
+revocations = """#,
+        "2:15: auth.revocations: is not the path of a file; write a path; a relative one starts from this file's folder",
     );
+    check("[auth]\nrevocations = \"revocations.toml\"", "");
 }
 
 #[test]
