@@ -7,12 +7,12 @@ use super::{
     AuthError, InvalidReason, Issuer, IssuerIndex, IssuerSettings, Profile, Revocations, TokenCache, UnverifiedToken,
     VerifiedToken,
     cache::Remembered,
-    claims::{self, Claims, Members, Times},
+    claims::{self, Claims, Times},
+    json::{self, Json, Members},
     jws::{Header, Segments},
     keys::KeyVerdict,
 };
 use crate::time::Now;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Verifies tokens of the configured issuers.
@@ -85,7 +85,8 @@ impl Authenticator {
         let UnverifiedToken(token) = token;
         let refuse = |reason| AuthError::Invalid { reason, issuer: None };
         let (segments, header) = self.form(token).map_err(refuse)?;
-        let members = segments.claims().ok_or(refuse(InvalidReason::Malformed))?;
+        let payload = segments.payload().ok_or(refuse(InvalidReason::Malformed))?;
+        let members = json::object(&payload).ok_or(refuse(InvalidReason::Malformed))?;
         let (index, issuer) = self.named(members.get("iss")).ok_or(refuse(InvalidReason::UnknownIssuer))?;
         let refuse = |reason| AuthError::Invalid { reason, issuer: Some(index) };
         let (claims, times) = self.judge(&header, &members, issuer, now).map_err(refuse)?;
@@ -125,14 +126,14 @@ impl Authenticator {
     }
 
     /// `iss`, compared exactly (RFC 7519, section 4.1.1): no case folding, no trailing slash forgiven.
-    fn named(&self, iss: Option<&Value>) -> Option<(IssuerIndex, &Issuer)> {
+    fn named(&self, iss: Option<&Json<'_>>) -> Option<(IssuerIndex, &Issuer)> {
         let name = iss?.as_str()?;
         let index = self.issuers.iter().position(|issuer| &*issuer.name == name)?;
         Some((IssuerIndex(index), &self.issuers[index]))
     }
 
     /// All that the issuer's settings and the revocations say about the token, except its expiry and its signature.
-    fn judge(&self, header: &Header, members: &Members, issuer: &Issuer, now: Now) -> Result<(Claims, Times), InvalidReason> {
+    fn judge(&self, header: &Header, members: &Members<'_>, issuer: &Issuer, now: Now) -> Result<(Claims, Times), InvalidReason> {
         let settings = &issuer.settings;
         if !settings.algorithms.contains(&header.algorithm) {
             return Err(InvalidReason::Algorithm);

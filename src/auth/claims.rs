@@ -3,11 +3,13 @@
 //!
 //! No library judges them: `jsonwebtoken`, the usual one, leaves `nbf` out by default, accepts a token for any audience unless told
 //! otherwise, and up to version 10.2 took an `exp` of a wrong type for an absent one (CVE-2026-25537).
-use super::{Allowed, InvalidReason, IssuerSettings, Profile, TokenUse, jws::MediaType, revocations::Facts};
-use serde_json::{Map, Value};
+use super::{
+    Allowed, InvalidReason, IssuerSettings, Profile, TokenUse,
+    json::{Json, Members},
+    jws::MediaType,
+    revocations::Facts,
+};
 use std::time::Duration;
-
-pub(super) type Members = Map<String, Value>;
 
 /// Who the token is about, once its signature holds.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Judges audience, client and the rest that the profile asks for, and reads who the token is about.
-    pub(super) fn judge(members: &Members, settings: &IssuerSettings) -> Result<Self, InvalidReason> {
+    pub(super) fn judge(members: &Members<'_>, settings: &IssuerSettings) -> Result<Self, InvalidReason> {
         let (client_id, scopes, groups, usernames): (_, _, _, &[&str]) = match settings.profile {
             Profile::Cognito => {
                 let (client_id, username) = cognito_client(members, settings)?;
@@ -39,7 +41,7 @@ impl Claims {
                 audience(members, &settings.audiences)?;
                 // For the same, Keycloak, Auth0 and Entra write `azp`, Okta `cid`, older Entra `appid`; Entra and Okta `scp`.
                 let client_id = first_text(members, &["client_id", "azp", "cid", "appid"])?;
-                let scopes = if members.contains_key("scope") { "scope" } else { "scp" };
+                let scopes = if members.has("scope") { "scope" } else { "scp" };
                 (client_id, words(members, scopes)?, "groups", &["preferred_username", "username"])
             }
         };
@@ -75,8 +77,8 @@ pub(super) fn fits_profile(media_type: MediaType, profile: Profile) -> bool {
 
 /// The client of a Cognito token and the name of its user name claim. An access token is for `client_id`, an id token for
 /// `aud`, and one is never taken for the other.
-fn cognito_client(members: &Members, settings: &IssuerSettings) -> Result<(String, &'static str), InvalidReason> {
-    let token_use = match members.get("token_use").and_then(Value::as_str) {
+fn cognito_client(members: &Members<'_>, settings: &IssuerSettings) -> Result<(String, &'static str), InvalidReason> {
+    let token_use = match members.get("token_use").and_then(Json::as_str) {
         Some("access") => TokenUse::Access,
         Some("id") => TokenUse::Id,
         _ => return Err(InvalidReason::TokenUse),
@@ -101,11 +103,11 @@ fn client(client_id: Option<&str>, allowed: &Allowed, profile: Profile) -> Resul
 }
 
 /// The first accepted `aud`: a string or a list of strings, compared exactly (RFC 7519, section 4.1.3).
-fn audience(members: &Members, allowed: &Allowed) -> Result<Option<String>, InvalidReason> {
+fn audience(members: &Members<'_>, allowed: &Allowed) -> Result<Option<String>, InvalidReason> {
     let named = match members.get("aud") {
         None => Vec::new(),
-        Some(Value::String(one)) => vec![one.as_str()],
-        Some(Value::Array(several)) => {
+        Some(Json::Text(one)) => vec![&**one],
+        Some(Json::List(several)) => {
             several.iter().map(|entry| entry.as_str().ok_or(InvalidReason::Audience)).collect::<Result<_, _>>()?
         }
         Some(_) => return Err(InvalidReason::Audience),
@@ -120,16 +122,16 @@ fn audience(members: &Members, allowed: &Allowed) -> Result<Option<String>, Inva
 }
 
 /// A claim that is a string where it is there.
-fn text(members: &Members, name: &str) -> Result<Option<String>, InvalidReason> {
+fn text(members: &Members<'_>, name: &str) -> Result<Option<String>, InvalidReason> {
     match members.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Json::Text(text)) => Ok(Some(text.to_string())),
         Some(_) => Err(InvalidReason::Claims),
     }
 }
 
-fn first_text(members: &Members, names: &[&str]) -> Result<Option<String>, InvalidReason> {
-    match names.iter().find(|&&name| members.contains_key(name)) {
+fn first_text(members: &Members<'_>, names: &[&str]) -> Result<Option<String>, InvalidReason> {
+    match names.iter().find(|&&name| members.has(name)) {
         Some(name) => text(members, name),
         None => Ok(None),
     }
@@ -139,9 +141,9 @@ fn first_text(members: &Members, names: &[&str]) -> Result<Option<String>, Inval
 ///
 /// An element of a list that is no single word refuses the token: `["read write"]` is one scope here, which no route asks for, and
 /// would be two for an upstream that splits the header at its spaces.
-fn words(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
+fn words(members: &Members<'_>, name: &str) -> Result<Vec<String>, InvalidReason> {
     match members.get(name) {
-        Some(Value::String(text)) => Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()),
+        Some(Json::Text(text)) => Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()),
         _ => {
             let words = list(members, name)?;
             let single = words.iter().all(|word| !word.is_empty() && !word.contains(' '));
@@ -151,12 +153,12 @@ fn words(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
 }
 
 /// A list of strings; absent is empty, one string is a list of one.
-fn list(members: &Members, name: &str) -> Result<Vec<String>, InvalidReason> {
+fn list(members: &Members<'_>, name: &str) -> Result<Vec<String>, InvalidReason> {
     match members.get(name) {
         None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one.clone()]),
-        Some(Value::Array(several)) => {
-            let text = |entry: &Value| entry.as_str().map(str::to_owned).ok_or(InvalidReason::Claims);
+        Some(Json::Text(one)) => Ok(vec![one.to_string()]),
+        Some(Json::List(several)) => {
+            let text = |entry: &Json<'_>| entry.as_str().map(str::to_owned).ok_or(InvalidReason::Claims);
             several.iter().map(text).collect()
         }
         Some(_) => Err(InvalidReason::Claims),
@@ -176,7 +178,7 @@ pub(super) struct Times {
 
 impl Times {
     /// Reads the times and judges `nbf` and `iat`; the expiry is the caller's, last of all.
-    pub(super) fn judge(members: &Members, leeway: Duration, now_ns: u64) -> Result<Self, InvalidReason> {
+    pub(super) fn judge(members: &Members<'_>, leeway: Duration, now_ns: u64) -> Result<Self, InvalidReason> {
         let leeway_ns = u64::try_from(leeway.as_nanos()).unwrap_or(u64::MAX);
         let expires = date(members, "exp")?.ok_or(InvalidReason::Claims)?;
         let issued_ns = date(members, "iat")?;
@@ -198,10 +200,10 @@ impl Times {
 }
 
 /// A `NumericDate`: seconds, fractions allowed (RFC 7519, section 2); never text. Numbers of any size saturate, none wraps.
-fn date(members: &Members, name: &str) -> Result<Option<u64>, InvalidReason> {
+fn date(members: &Members<'_>, name: &str) -> Result<Option<u64>, InvalidReason> {
     const NS: u64 = 1_000_000_000;
     let Some(value) = members.get(name) else { return Ok(None) };
-    let Value::Number(number) = value else { return Err(InvalidReason::Claims) };
+    let Json::Number(number) = value else { return Err(InvalidReason::Claims) };
     let ns = match (number.as_u64(), number.as_f64()) {
         (Some(seconds), _) => seconds.saturating_mul(NS),
         (None, Some(seconds)) => saturating_ns(seconds),

@@ -6,9 +6,12 @@
 //!
 //! In steps, so that a token that fails costs no more than its first failing check: the form of all three segments without
 //! decoding any ([`Segments::split`]), then the header, then the payload, the signature only when a key is at hand.
-use super::{InvalidReason, json, keys::Algorithm};
+use super::{
+    InvalidReason,
+    json::{self, Json, Members},
+    keys::Algorithm,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
 
 /// A longer `kid` is no key of anyone; `KeySet` leaves such keys out too.
 pub(super) const KID_LENGTH: usize = 256;
@@ -35,12 +38,13 @@ impl<'a> Segments<'a> {
 
     /// The header, judged by the rules that hold for every issuer.
     pub(super) fn header(&self) -> Result<Header, InvalidReason> {
-        Header::read(&object(self.header).ok_or(InvalidReason::Malformed)?)
+        let text = URL_SAFE_NO_PAD.decode(self.header).map_err(|_| InvalidReason::Malformed)?;
+        Header::read(&json::object(&text).ok_or(InvalidReason::Malformed)?)
     }
 
-    /// The payload.
-    pub(super) fn claims(&self) -> Option<Map<String, Value>> {
-        object(self.payload)
+    /// The payload, to be read as claims.
+    pub(super) fn payload(&self) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.payload).ok()
     }
 
     /// Length of the signature in bytes.
@@ -85,10 +89,6 @@ fn six_bits(character: u8) -> u8 {
     }
 }
 
-fn object(segment: &str) -> Option<Map<String, Value>> {
-    json::object(&URL_SAFE_NO_PAD.decode(segment).ok()?)
-}
-
 /// `typ`: what the token says it is (RFC 8725, section 3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MediaType {
@@ -109,14 +109,14 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the header by the rules that hold for every issuer.
-    pub(super) fn read(members: &Map<String, Value>) -> Result<Self, InvalidReason> {
+    pub(super) fn read(members: &Members<'_>) -> Result<Self, InvalidReason> {
         // RFC 7515, section 4.1.11: an extension that is not understood refuses the token, and we understand none. An empty or
         // misshapen list is not allowed either, so its presence is enough. The others change how the token is read where they
         // are understood, `crit` or not: `b64` what is signed (RFC 7797), `zip` and `enc` what it holds (RFC 7516, section 9).
-        if ["crit", "b64", "zip", "enc"].iter().any(|&name| members.contains_key(name)) {
+        if ["crit", "b64", "zip", "enc"].iter().any(|&name| members.has(name)) {
             return Err(InvalidReason::Critical);
         }
-        let algorithm = members.get("alg").and_then(Value::as_str).and_then(Algorithm::named);
+        let algorithm = members.get("alg").and_then(Json::as_str).and_then(Algorithm::named);
         let algorithm = algorithm.ok_or(InvalidReason::Algorithm)?;
         nested(members.get("cty"))?;
         Ok(Self { algorithm, media_type: media_type(members.get("typ"))?, kid: kid(members.get("kid"))? })
@@ -124,7 +124,7 @@ impl Header {
 }
 
 /// `cty` of `JWT` says that the payload is a token itself (RFC 7519, section 5.2); here it holds claims, or is refused.
-fn nested(cty: Option<&Value>) -> Result<(), InvalidReason> {
+fn nested(cty: Option<&Json<'_>>) -> Result<(), InvalidReason> {
     let Some(cty) = cty else { return Ok(()) };
     let cty = cty.as_str().ok_or(InvalidReason::Type)?;
     let nested = ["JWT", "application/jwt"].iter().any(|name| name.eq_ignore_ascii_case(cty));
@@ -132,7 +132,7 @@ fn nested(cty: Option<&Value>) -> Result<(), InvalidReason> {
 }
 
 /// Media types are compared without regard to case (RFC 7515, section 4.1.9; RFC 9110, section 8.3.1).
-fn media_type(typ: Option<&Value>) -> Result<MediaType, InvalidReason> {
+fn media_type(typ: Option<&Json<'_>>) -> Result<MediaType, InvalidReason> {
     let Some(typ) = typ else { return Ok(MediaType::Absent) };
     let typ = typ.as_str().ok_or(InvalidReason::Type)?;
     let known = [("JWT", MediaType::Jwt), ("at+jwt", MediaType::AtJwt), ("application/at+jwt", MediaType::ApplicationAtJwt)];
@@ -140,10 +140,10 @@ fn media_type(typ: Option<&Value>) -> Result<MediaType, InvalidReason> {
     found.map(|(_, media_type)| media_type).ok_or(InvalidReason::Type)
 }
 
-fn kid(kid: Option<&Value>) -> Result<Option<String>, InvalidReason> {
+fn kid(kid: Option<&Json<'_>>) -> Result<Option<String>, InvalidReason> {
     match kid {
         None => Ok(None),
-        Some(Value::String(kid)) if !kid.is_empty() && kid.len() <= KID_LENGTH => Ok(Some(kid.clone())),
+        Some(Json::Text(kid)) if !kid.is_empty() && kid.len() <= KID_LENGTH => Ok(Some(kid.to_string())),
         Some(_) => Err(InvalidReason::Malformed),
     }
 }

@@ -1,5 +1,7 @@
 //! Keys and tokens for tests: real keys, made once per test binary, and tokens written member by member.
-use super::{Algorithm, Allowed, Authenticator, IssuerSettings, KeySet, KeySource, Profile, Revocations, TokenUse};
+use super::{
+    Algorithm, Allowed, Authenticator, IssuerSettings, KeySet, KeySource, Profile, Revocations, TokenUse, json::Members,
+};
 use crate::time::Now;
 use aws_lc_rs::{
     encoding::AsDer,
@@ -119,6 +121,11 @@ pub(crate) fn jwks(keys: &[(&str, &TestKey)]) -> String {
 
 pub(crate) fn key_set(keys: &[(&str, &TestKey)]) -> KeySet {
     KeySet::parse(jwks(keys).as_bytes()).expect("usable keys").0
+}
+
+/// An object as a token's reader has it. What it borrows from is leaked, as tests may.
+pub(super) fn members(object: &Value) -> Members<'static> {
+    super::json::object(object.to_string().leak().as_bytes()).expect("an object")
 }
 
 /// Members set, or removed where the value is null.

@@ -4,7 +4,7 @@ use crate::auth::{
     Algorithm, Allowed, KeySet, KeySource, TokenUse,
     test_keys::{
         ALL_KEYS, Draft, ED25519, ISSUER, NOW_S, OTHER_RSA, P256, P384, RSA, TestKey, at, authenticator, base64url, jwks,
-        key_set, settings, with,
+        key_set, members, settings, with,
     },
 };
 use aws_lc_rs::hmac;
@@ -60,6 +60,30 @@ fn a_token_longer_than_the_bound_is_refused_before_it_is_read() {
     let authenticator = Authenticator::new(vec![settings(Profile::Generic)], 100, Revocations::none());
     assert_eq!(reason(&authenticator, &"!".repeat(101)), Some(InvalidReason::TooLarge));
     assert_eq!(reason(&authenticator, &"!".repeat(100)), Some(InvalidReason::Malformed));
+}
+
+/// A token with several faults is refused for the first that shows, and what comes after is not looked at.
+#[test]
+fn a_token_costs_no_more_than_its_first_failing_check() {
+    let bad = base64url("no JSON");
+    let header = |text: &str| base64url(text);
+    let (good, signature) = (header(r#"{"alg":"RS256","kid":"rsa"}"#), "A".repeat(342));
+    let claims = |value: serde_json::Value| base64url(value.to_string());
+    for (token, expected) in [
+        (format!("{}.{}.{}", "!".repeat(8192), bad, bad), InvalidReason::TooLarge),
+        (format!("{}.{bad}.AAA=", header(r#"{"alg":"none"}"#)), InvalidReason::Malformed),
+        (format!("{bad}.{bad}.{signature}"), InvalidReason::Malformed),
+        (format!("{}.{bad}.{signature}", header(r#"{"alg":"none","crit":[]}"#)), InvalidReason::Critical),
+        (format!("{}.{bad}.{signature}", header(r#"{"alg":"none"}"#)), InvalidReason::Algorithm),
+        (format!("{}.{bad}.{signature}", header(r#"{"alg":"RS256","typ":"x"}"#)), InvalidReason::Type),
+        (format!("{good}.{bad}.AAAA"), InvalidReason::Signature),
+        (format!("{good}.{bad}.{signature}"), InvalidReason::Malformed),
+        (format!("{good}.{}.{signature}", claims(json!({"iss": "x"}))), InvalidReason::UnknownIssuer),
+        (format!("{good}.{}.{signature}", claims(json!({"iss": ISSUER}))), InvalidReason::Claims),
+        (format!("{good}.{}.{signature}", claims(json!({"iss": ISSUER, "exp": 1, "aud": "x"}))), InvalidReason::Audience),
+    ] {
+        assert_eq!(reason(&authenticator(settings(Profile::Generic)), &token), Some(expected), "{token}");
+    }
 }
 
 #[test]
@@ -160,6 +184,16 @@ fn a_token_cannot_bring_its_own_key() {
 fn crit_is_refused() {
     refused_in_every_profile(|draft| draft.header("crit", json!(["exp"])), InvalidReason::Critical);
     refused_in_every_profile(|draft| draft.header("crit", json!(["b64"])).header("b64", json!(false)), InvalidReason::Critical);
+}
+
+#[test]
+fn a_token_that_others_may_read_otherwise_is_refused() {
+    for (name, value) in
+        [("b64", json!(false)), ("b64", json!(true)), ("zip", json!("DEF")), ("zip", json!([])), ("enc", json!("A256GCM"))]
+    {
+        refused_in_every_profile(|draft| draft.header(name, value.clone()), InvalidReason::Critical);
+    }
+    refused_in_every_profile(|draft| draft.header("cty", json!("JWT")), InvalidReason::Type);
 }
 
 #[test]

@@ -1,18 +1,12 @@
 //! Times and numbers at their edges; whole tokens are judged in the authenticator's tests.
 use super::*;
-use serde_json::json;
+use crate::auth::test_keys::members;
+use serde_json::{Value, json};
 
 const S: u64 = 1_000_000_000;
 
-fn members(value: Value) -> Members {
-    match value {
-        Value::Object(members) => members,
-        other => panic!("{other} is not an object"),
-    }
-}
-
 fn check_date(value: &Value, expected: Result<Option<u64>, InvalidReason>) {
-    assert_eq!(date(&members(json!({ "exp": value })), "exp"), expected, "{value}");
+    assert_eq!(date(&members(&json!({ "exp": value })), "exp"), expected, "{value}");
 }
 
 #[test]
@@ -38,11 +32,11 @@ fn seconds_and_fractions_are_read() {
     check_date(&json!(1_800_000_000), Ok(Some(1_800_000_000 * S)));
     check_date(&json!(1.5), Ok(Some(1_500_000_000)));
     check_date(&json!(1e3), Ok(Some(1000 * S)));
-    assert_eq!(date(&members(json!({})), "exp"), Ok(None));
+    assert_eq!(date(&members(&json!({})), "exp"), Ok(None));
 }
 
 fn check_times(claims: Value, now_s: u64, expected: Result<(u64, u64), InvalidReason>) {
-    let found = Times::judge(&members(claims), Duration::from_secs(60), now_s * S);
+    let found = Times::judge(&members(&claims), Duration::from_secs(60), now_s * S);
     let found = found.map(|times| (times.begin_ns, times.end_ns));
     assert_eq!(found, expected.map(|(begin_s, end_s)| (begin_s * S, end_s * S)));
 }
@@ -75,7 +69,7 @@ fn an_empty_client_list_restricts_only_cognito() {
 #[test]
 fn scopes_are_words_or_a_list() {
     let check = |scope: Value, expected: Result<&[&str], InvalidReason>| {
-        let found = words(&members(json!({ "scope": scope })), "scope");
+        let found = words(&members(&json!({ "scope": scope })), "scope");
         assert_eq!(found, expected.map(|words| words.iter().map(|&word| word.to_owned()).collect()));
     };
     check(json!(1), Err(InvalidReason::Claims));

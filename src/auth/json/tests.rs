@@ -1,5 +1,6 @@
 //! One strict JSON object, or nothing.
 use super::*;
+use serde_json::json;
 
 fn refused(text: impl AsRef<[u8]>) {
     let text = text.as_ref();
@@ -81,12 +82,41 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn an_object_is_read_with_all_kinds_of_values() {
-    let text = r#" {"a":null,"b":true,"c":[1,-1,1.5,18446744073709551615],"d":{"a":"\u00e9\ud83d\ude00"}} "#;
-    let expected: Value = serde_json::from_str(text).expect("JSON");
-    assert_eq!(object(text.as_bytes()).map(Value::Object), Some(expected));
+    let text = r#" {"a":null,"b":true,"c":[1,-1,1.5,18446744073709551615],"d":{"a":"x"},"\u0066":"\u00e9\ud83d\ude00"} "#;
+    let members = object(text.as_bytes()).expect("an object");
+    let numbers = [json!(1), json!(-1), json!(1.5), json!(u64::MAX)];
+    let numbers = numbers.map(|number| Json::Number(number.as_number().expect("a number").clone()));
+    assert_eq!(members.get("c"), Some(&Json::List(Vec::from(numbers))));
+    assert_eq!(["a", "b", "d"].map(|name| members.get(name)), [const { Some(&Json::Other) }; 3]);
+    assert_eq!((members.get("e"), members.has("f"), members.has("")), (None, true, false));
+    assert_eq!(members.get("f").and_then(Json::as_str), Some("é😀"));
+}
+
+#[test]
+fn a_member_is_found_among_many_and_one_more_is_one_too_many() {
+    let many: Vec<String> = (0..500).map(|number| format!("\"n{}\":{number}", number * 7919 % 500)).collect();
+    let members = format!("{{{}}}", many.join(","));
+    let members = object(members.as_bytes()).expect("an object");
+    assert!((0..500).all(|number| members.has(&format!("n{number}"))) && !members.has("n500") && !members.has("n"));
+    for place in [0, 250, 500] {
+        let mut twice = many.clone();
+        twice.insert(place, "\"n77\":null".to_owned());
+        refused(format!("{{{}}}", twice.join(",")));
+    }
 }
 
 proptest::proptest! {
+    #[test]
+    fn what_is_read_is_what_another_reader_reads(names in proptest::collection::vec("[a-c\"\\\\é]{0,2}", 0..6), value: i64) {
+        let pairs: Vec<String> = names.iter().map(|name| format!("{}:{value}", json!(name))).collect();
+        let text = format!("{{{}}}", pairs.join(","));
+        let distinct: std::collections::HashSet<&String> = names.iter().collect();
+        let found = object(text.as_bytes());
+        proptest::prop_assert_eq!(found.is_some(), distinct.len() == names.len());
+        let found = found.as_ref();
+        proptest::prop_assert!(found.is_none_or(|found| names.iter().all(|name| found.get(name) == Some(&Json::Number(value.into())))));
+    }
+
     #[test]
     fn any_bytes_are_judged(bytes: Vec<u8>) {
         let _ = object(&bytes);
@@ -95,7 +125,7 @@ proptest::proptest! {
     #[test]
     fn any_text_of_json_signs_is_judged(text in r#"[\[\]{}:,"a0.e\\u-]{0,60}"#) {
         if object(text.as_bytes()).is_some() {
-            proptest::prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+            proptest::prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
         }
     }
 }

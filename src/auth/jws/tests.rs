@@ -1,7 +1,7 @@
 //! The form of a token and its header.
 use super::*;
-use crate::auth::test_keys::base64url;
-use serde_json::json;
+use crate::auth::test_keys::{base64url, members};
+use serde_json::{Value, json};
 
 const HEADER: &str = r#"{"alg":"RS256"}"#;
 const CLAIMS: &str = r#"{"iss":"a"}"#;
@@ -11,9 +11,10 @@ fn good() -> String {
 }
 
 /// Form, header and payload, as they are looked at one after the other.
-fn parse(token: &str) -> Option<(Segments<'_>, Map<String, Value>, Map<String, Value>)> {
+fn parse(token: &str) -> Option<(Segments<'_>, Members<'static>, Members<'static>)> {
     let segments = Segments::split(token)?;
-    Some((segments, object(segments.header)?, segments.claims()?))
+    let object = |bytes: Vec<u8>| json::object(bytes.leak());
+    Some((segments, object(URL_SAFE_NO_PAD.decode(segments.header).ok()?)?, object(segments.payload()?)?))
 }
 
 /// The change is made to a token whose form was right a moment before.
@@ -109,11 +110,12 @@ fn the_parts_are_told_apart() {
     let (segments, header, claims) = parse(&token).expect("a token");
     assert_eq!(segments.signed, token.rsplit_once('.').expect("a dot").0);
     assert_eq!((segments.signature(), segments.signature_length()), (Some(vec![1, 2, 3, 4]), 4));
-    assert_eq!((&header["alg"], &claims["iss"]), (&json!("RS256"), &json!("a")));
+    let text = |members: &Members<'_>, name| members.get(name).and_then(Json::as_str).map(str::to_owned);
+    assert_eq!((text(&header, "alg").as_deref(), text(&claims, "iss").as_deref()), (Some("RS256"), Some("a")));
 }
 
 fn check(header: &Value, expected: Result<(Algorithm, MediaType, Option<&str>), InvalidReason>) {
-    let found = Header::read(header.as_object().expect("an object"));
+    let found = Header::read(&members(header));
     let found = found.map(|header| (header.algorithm, header.media_type, header.kid));
     assert_eq!(found, expected.map(|(algorithm, typ, kid)| (algorithm, typ, kid.map(str::to_owned))), "{header}");
 }
@@ -124,6 +126,27 @@ fn any_crit_is_refused_whatever_is_in_it() {
         check(&json!({"alg": "RS256", "crit": crit}), Err(InvalidReason::Critical));
     }
     check(&json!({"alg": "RS256", "crit": ["b64"], "b64": false}), Err(InvalidReason::Critical));
+}
+
+#[test]
+fn extensions_that_change_how_a_token_is_read_are_refused() {
+    for name in ["b64", "zip", "enc"] {
+        for value in [json!(true), json!(false), json!("DEF"), json!(null)] {
+            check(&json!({"alg": "RS256", name: value}), Err(InvalidReason::Critical));
+        }
+    }
+}
+
+#[test]
+fn a_payload_that_is_said_to_be_a_token_is_refused() {
+    for cty in
+        [json!("JWT"), json!("jwt"), json!("application/jwt"), json!("APPLICATION/JWT"), json!(null), json!(1), json!(["a"])]
+    {
+        check(&json!({"alg": "RS256", "cty": cty}), Err(InvalidReason::Type));
+    }
+    for cty in ["json", "application/json", ""] {
+        check(&json!({"alg": "RS256", "cty": cty}), Ok((Algorithm::Rs256, MediaType::Absent, None)));
+    }
 }
 
 #[test]
@@ -182,7 +205,57 @@ fn a_header_is_read() {
     }
 }
 
+#[test]
+fn every_character_has_one_place() {
+    let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    for byte in 0..=u8::MAX {
+        let found = std::str::from_utf8(&[b'A', b'A', b'A', byte]).is_ok_and(is_base64url);
+        assert_eq!(found, in_alphabet(&byte), "{byte}");
+    }
+    // Long enough for the compiler's way of taking many at a time, and for what is left over.
+    for place in 0..100 {
+        let mut text = "A".repeat(100);
+        assert!(is_base64url(&text));
+        text.replace_range(place..=place, "~");
+        assert!(!is_base64url(&text), "{place}");
+    }
+}
+
+#[test]
+fn the_length_of_a_signature_is_told_without_decoding_it() {
+    for length in 0..200 {
+        let token = with_segment(2, &base64url(vec![0xa5; length]));
+        let segments = Segments::split(&token).expect("a token");
+        assert_eq!((segments.signature_length(), segments.signature().map(|bytes| bytes.len())), (length, Some(length)));
+    }
+}
+
 proptest::proptest! {
+    #[test]
+    fn what_is_taken_for_base64url_is_what_the_decoder_takes(text in "[A-Za-z0-9_=+/. -]{0,40}|[A-Za-z0-9_-]{0,12}") {
+        let decoded = URL_SAFE_NO_PAD.decode(&text).ok();
+        proptest::prop_assert_eq!(is_base64url(&text), decoded.is_some());
+        proptest::prop_assert!(decoded.is_none_or(|bytes| base64url(bytes) == text));
+    }
+
+    #[test]
+    fn bytes_have_one_spelling(bytes: Vec<u8>, last in "[A-Za-z0-9_-]") {
+        let spelt = base64url(&bytes);
+        proptest::prop_assert!(is_base64url(&spelt));
+        let other = format!("{}{last}", &spelt[..spelt.len().saturating_sub(1)]);
+        if other != spelt && is_base64url(&other) {
+            proptest::prop_assert_ne!(URL_SAFE_NO_PAD.decode(&other).expect("base64url"), bytes);
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_taken_apart_can_be_put_together(text in "[A-Za-z0-9_-]{0,9}([.][A-Za-z0-9_-]{0,9}){0,4}") {
+        if let Some(Segments { signed, header, payload, signature }) = Segments::split(&text) {
+            proptest::prop_assert_eq!(format!("{header}.{payload}.{signature}"), text.as_str());
+            proptest::prop_assert_eq!(format!("{header}.{payload}"), signed);
+        }
+    }
+
     #[test]
     fn any_text_is_judged(text: String) {
         let _ = parse(&text);

@@ -1,6 +1,6 @@
 //! A key set as read, and the ring that holds it.
 use super::*;
-use crate::auth::test_keys::{ALL_KEYS, P256, RSA, jwks, key_set, with};
+use crate::auth::test_keys::{ALL_KEYS, ED25519, P256, P384, RSA, TestKey, jwks, key_set, with};
 use serde_json::json;
 
 fn refused(text: impl AsRef<[u8]>) {
@@ -92,7 +92,54 @@ fn algorithms_are_found_by_their_exact_names() {
     }
 }
 
+#[test]
+fn signatures_have_the_length_of_their_algorithm() {
+    let keys: [&'static TestKey; 4] = [&RSA, &P256, &P384, &ED25519];
+    for key in keys {
+        let length = key.sign(key.algorithm, b"a").len();
+        let algorithm = Algorithm::named(key.algorithm).expect("an algorithm");
+        assert!(algorithm.signature_lengths().contains(&length), "{algorithm:?}");
+        assert!(!algorithm.signature_lengths().contains(&(length - 1)) && !algorithm.signature_lengths().contains(&0));
+    }
+    assert_eq!(Algorithm::Ps512.signature_lengths(), 2048 / 8..=8192 / 8);
+}
+
+#[test]
+fn a_remembered_set_keeps_its_address_and_not_its_keys() {
+    let ring = KeyRing::empty();
+    ring.replace(ALL_KEYS.clone());
+    let old = Arc::downgrade(&ring.current());
+    ring.replace(key_set(&[("a", &RSA)]));
+    assert!(old.upgrade().is_none(), "whoever remembers a token keeps no old key set in memory");
+    for _ in 0..1000 {
+        ring.replace(ALL_KEYS.clone());
+        assert!(!ring.holds(&old), "no later set has the address");
+        ring.replace(key_set(&[("a", &RSA)]));
+    }
+}
+
 proptest::proptest! {
+    #[test]
+    fn the_order_of_keys_and_what_is_not_read_change_nothing(
+        mut keys in proptest::collection::vec(0_usize..6, 1..8),
+        extra in "[a-z]{3,8}",
+        turn in 0_usize..8,
+    ) {
+        let all: [(&str, &TestKey); 6] =
+            [("a", &RSA), ("b", &P256), ("a", &P256), ("c", &P384), ("d", &ED25519), ("b", &RSA)];
+        let set = |keys: &[usize]| key_set(&keys.iter().map(|&key| all[key]).collect::<Vec<_>>());
+        let before = set(&keys);
+        let document = jwks(&keys.iter().map(|&key| all[key]).collect::<Vec<_>>());
+        let mut written: Value = serde_json::from_str(&document).expect("JSON");
+        for key in written["keys"].as_array_mut().expect("keys") {
+            *key = with(key.clone(), &[(&format!("x-{extra}"), json!(extra))]);
+        }
+        proptest::prop_assert_eq!(&KeySet::parse(format!("{written:#}").as_bytes()).expect("a set").0, &before);
+        let middle = turn % keys.len();
+        keys.rotate_left(middle);
+        proptest::prop_assert_eq!(set(&keys), before);
+    }
+
     #[test]
     fn any_bytes_are_judged(bytes: Vec<u8>) {
         let _ = KeySet::parse(&bytes);

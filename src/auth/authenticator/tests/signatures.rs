@@ -170,3 +170,23 @@ fn without_kid_and_without_a_fitting_key_the_key_is_unknown() {
     let token = Draft::good(Profile::Generic).header("kid", json!(null)).token();
     assert_eq!(verify(&only_ec, &token, at(NOW_S)).err(), Some(AuthError::UnknownKey { issuer: IssuerIndex(0) }));
 }
+
+/// Signatures that need the private key to be made, and that no key pair of ours would make: made once, by hand, with a key of
+/// exponent 3, which is allowed (RFC 7518, section 3.3, has no lower bound) and the easiest to forge for.
+#[test]
+fn rsa_signatures_are_compared_whole() {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("rsa_vectors.json")).expect("JSON");
+    let keys = set(&[json!({"kty": "RSA", "n": vectors["n"], "e": vectors["e"]})]);
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let check = |alg: &serde_json::Value, signature: &serde_json::Value, expected: KeyVerdict, name: &str| {
+        let header = Header::read(&members(&json!({ "alg": alg }))).expect("a header");
+        let signature = URL_SAFE_NO_PAD.decode(text(signature)).expect("base64url");
+        assert_eq!(keys.verify(&header, &text(&vectors["message"]), &signature), expected, "{alg} {name}");
+    };
+    for vector in vectors["valid"].as_array().expect("a list") {
+        check(&vector[0], &vector[1], KeyVerdict::Holds, "good");
+    }
+    for vector in vectors["invalid"].as_array().expect("a list") {
+        check(&vector[0], &vector[2], KeyVerdict::Broken, &text(&vector[1]));
+    }
+}
