@@ -279,3 +279,39 @@ fn it_listens_at_once_whether_or_not_an_issuer_answers() {
         assert!(fastest < Duration::from_millis(300), "{url}: listening after {fastest:?}");
     }
 }
+
+#[test]
+fn revoked_tokens_are_refused_with_a_reason() {
+    let revoked = "[[revoked]]\njti = \"stolen\"\n[[revoked]]\nsubject = \"eve\"\n\
+                   [[revoked]]\nclient_id = \"test-client\"\nissuer = \"https://pool.test/one\"\nissued_before = 2020-01-01T00:00:00Z\n";
+    let setup = |setup: Setup| setup.with("[auth]\nrevocations = \"revoked.toml\"\n").file("revoked.toml", revoked);
+    let world = World::with(setup);
+    let with = |name: &str, value: Value| world.issuer.token(|claims| claims[name] = value);
+    for (name, token) in [
+        ("one token", with("jti", json!("stolen"))),
+        ("a user", world.issuer.user("eve")),
+        ("an old token of a client", with("iat", json!(1_577_836_799))),
+        ("one that does not say when it was issued", world.issuer.token_without("iat")),
+    ] {
+        check_refused(&world, name, &token, "revoked");
+    }
+    assert_eq!(ask(&world, &world.bearer).status, 200);
+    assert_eq!(ask(&world, &format!("Bearer {}", with("jti", json!("other")))).status, 200);
+    let counted = world.gateway.metric("stackflow_gateway_auth_total{issuer=\"https://pool.test/one\",result=\"revoked\"}");
+    assert!((counted - 4.0).abs() < 0.1, "{counted}");
+}
+
+#[test]
+fn a_mistake_in_the_revocations_stops_the_start() {
+    let (issuer, backend) = (Issuer::new("https://pool.test/one"), Backend::start());
+    let setup = Setup::new(backend.address(), &issuer).with("[auth]\nrevocations = \"revoked.toml\"\n");
+    let check = |revoked: &str| {
+        let files = [("revoked.toml".to_owned(), revoked.to_owned()), ("jwks.json".to_owned(), issuer.jwks_json())];
+        support::Gateway::output(&["check", "--config", "gateway.toml"], &setup.toml(), &files)
+    };
+    let output = check("[[revoked]]\nsub = \"eve\"\n");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(shown.contains("revoked.toml:2:1: revoked.sub: unknown key"), "{shown}");
+    assert_eq!(check("[[revoked]]\nsubject = \"eve\"\n").status.code(), Some(0));
+}

@@ -50,6 +50,11 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
     }
 }
 
+/// The whole of a text file.
+pub(super) fn text(path: &Path) -> Result<String, Fault> {
+    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
 /// Why a file cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
     let path = path.display();

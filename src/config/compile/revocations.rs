@@ -4,7 +4,7 @@
 //! good that somebody wanted refused. For the same reason a file that is not there is a problem, and so is an issuer that the
 //! configuration does not have, which is more likely a slip than an issuer of the past.
 
-use super::attached::unreadable;
+use super::attached;
 use crate::{
     auth::{Revocations, Revoked, Target},
     config::{
@@ -14,16 +14,14 @@ use crate::{
         value::{excerpt, non_empty, one_of},
     },
 };
-use std::fs;
 use toml::de::DeTable;
 
 /// Reads the file, if one is named; its problems are reported with their places in it.
 pub(super) fn read(report: &Report<'_>, auth: &WrittenAuth) -> Revocations {
     let Some(Placed { at, value: path }) = &auth.revocations else { return Revocations::none() };
-    let text = match fs::read_to_string(path) {
+    let text = match attached::text(path) {
         Ok(text) => text,
-        Err(error) => {
-            let Fault { what, remedy } = unreadable(path, &error);
+        Err(Fault { what, remedy }) => {
             let remedy = format!("{remedy}; an empty one revokes nothing");
             report.add(*at, "auth.revocations", Fault::new(what, remedy));
             return Revocations::none();
