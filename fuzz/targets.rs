@@ -18,8 +18,11 @@ use stackflow_gateway::{
 };
 use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
-/// A target and its name, which is also that of its seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 3] = [("token", token), ("claims", claims), ("key_set", key_set)];
+/// Whatever the input, it returns; what does not hold panics.
+pub type Target = fn(&[u8]);
+
+/// Every target with its name, which is also that of its seeds.
+pub const TARGETS: [(&str, Target); 3] = [("token", token), ("claims", claims), ("key_set", key_set)];
 
 const ISSUER: &str = "https://issuer.example";
 const NOW: Now = Now { monotonic_ns: 0, unix_ns: 1_800_000_000_000_000_000 };

@@ -142,14 +142,12 @@ fn first_text(members: &Members<'_>, names: &[&str]) -> Result<Option<String>, I
 /// An element of a list that is no single word refuses the token: `["read write"]` is one scope here, which no route asks for, and
 /// would be two for an upstream that splits the header at its spaces.
 fn words(members: &Members<'_>, name: &str) -> Result<Vec<String>, InvalidReason> {
-    match members.get(name) {
-        Some(Json::Text(text)) => Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()),
-        _ => {
-            let words = list(members, name)?;
-            let single = words.iter().all(|word| !word.is_empty() && !word.contains(' '));
-            if single { Ok(words) } else { Err(InvalidReason::Claims) }
-        }
+    if let Some(Json::Text(text)) = members.get(name) {
+        return Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
     }
+    let words = list(members, name)?;
+    let single = words.iter().all(|word| !word.is_empty() && !word.contains(' '));
+    if single { Ok(words) } else { Err(InvalidReason::Claims) }
 }
 
 /// A list of strings; absent is empty, one string is a list of one.
@@ -167,6 +165,7 @@ fn list(members: &Members<'_>, name: &str) -> Result<Vec<String>, InvalidReason>
 
 /// When the token is good, leeway included; nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the unit is last in every name")]
 pub(super) struct Times {
     /// Not before: the later of `nbf` and `iat`, less the leeway.
     pub(super) begin_ns: u64,

@@ -63,19 +63,20 @@ impl<'a> Segments<'a> {
 /// The decoder checks the same, but only as far as it has decoded: this refuses 1 KiB in a twentieth of a microsecond.
 fn is_base64url(segment: &str) -> bool {
     let bytes = segment.as_bytes();
-    // Without a branch for each byte, so that the compiler takes sixteen at a time.
-    let foreign = bytes.iter().fold(false, |foreign, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        foreign | !(letter | digit | (*byte == b'-') | (*byte == b'_'))
-    });
+    // No early end, so that the compiler takes sixteen bytes at a time.
+    let foreign = bytes.iter().fold(0, |foreign, &byte| foreign | foreign_bit(byte));
     let unused_bits = match bytes.len() % 4 {
         0 => 0,
         2 => 0b1111,
         3 => 0b11,
         _ => return false,
     };
-    !foreign && bytes.last().is_none_or(|&last| six_bits(last) & unused_bits == 0)
+    foreign == 0 && bytes.last().is_none_or(|&last| six_bits(last) & unused_bits == 0)
+}
+
+/// 1 for a byte that is not of the alphabet.
+fn foreign_bit(byte: u8) -> u8 {
+    u8::from(!(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
 }
 
 /// What a character of base64url stands for (RFC 4648, section 5).

@@ -35,20 +35,20 @@ fn seconds_and_fractions_are_read() {
     assert_eq!(date(&members(&json!({})), "exp"), Ok(None));
 }
 
-fn check_times(claims: Value, now_s: u64, expected: Result<(u64, u64), InvalidReason>) {
-    let found = Times::judge(&members(&claims), Duration::from_secs(60), now_s * S);
+fn check_times(claims: &Value, now_s: u64, expected: Result<(u64, u64), InvalidReason>) {
+    let found = Times::judge(&members(claims), Duration::from_secs(60), now_s * S);
     let found = found.map(|times| (times.begin_ns, times.end_ns));
     assert_eq!(found, expected.map(|(begin_s, end_s)| (begin_s * S, end_s * S)));
 }
 
 #[test]
 fn one_leeway_holds_for_all_times() {
-    check_times(json!({"exp": 100, "nbf": 1061}), 1000, Err(InvalidReason::NotYetValid));
-    check_times(json!({"exp": 100, "iat": 1061}), 1000, Err(InvalidReason::IssuedAhead));
-    check_times(json!({"nbf": 1}), 1000, Err(InvalidReason::Claims));
-    check_times(json!({"exp": 100, "nbf": 1060, "iat": 1059}), 1000, Ok((1000, 160)));
-    check_times(json!({"exp": 100, "iat": 1060}), 1000, Ok((1000, 160)));
-    check_times(json!({"exp": 100}), 1000, Ok((0, 160)));
+    check_times(&json!({"exp": 100, "nbf": 1061}), 1000, Err(InvalidReason::NotYetValid));
+    check_times(&json!({"exp": 100, "iat": 1061}), 1000, Err(InvalidReason::IssuedAhead));
+    check_times(&json!({"nbf": 1}), 1000, Err(InvalidReason::Claims));
+    check_times(&json!({"exp": 100, "nbf": 1060, "iat": 1059}), 1000, Ok((1000, 160)));
+    check_times(&json!({"exp": 100, "iat": 1060}), 1000, Ok((1000, 160)));
+    check_times(&json!({"exp": 100}), 1000, Ok((0, 160)));
 }
 
 #[test]

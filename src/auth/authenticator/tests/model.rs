@@ -111,8 +111,8 @@ fn issuers(settings: usize) -> (Vec<IssuerSettings>, usize) {
 }
 
 fn revocations(number: usize) -> Revocations {
-    let entry = |target, issuer: Option<&str>, issued_before_s: Option<u64>| -> Revocations {
-        let issued_before_ns = issued_before_s.map(|seconds| seconds * 1_000_000_000);
+    let entry = |target, issuer: Option<&str>, before_s: Option<u64>| -> Revocations {
+        let issued_before_ns = before_s.map(|seconds| seconds * 1_000_000_000);
         [Revoked { target, issuer: issuer.map(str::to_owned), issued_before_ns }].into_iter().collect()
     };
     match number {

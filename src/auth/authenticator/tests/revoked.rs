@@ -2,8 +2,8 @@
 use super::*;
 use crate::auth::{Revoked, Target};
 
-fn revoked(target: Target, issued_before_s: Option<u64>) -> Revocations {
-    let issued_before_ns = issued_before_s.map(|seconds| seconds * 1_000_000_000);
+fn revoked(target: Target, before: Option<u64>) -> Revocations {
+    let issued_before_ns = before.map(|seconds| seconds * 1_000_000_000);
     [Revoked { target, issuer: None, issued_before_ns }].into_iter().collect()
 }
 
