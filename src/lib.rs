@@ -44,7 +44,8 @@
 //! | [`secret`], [`json`] | text that is never printed; JSON strings |
 //!
 //! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
-//! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through.
+//! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through, `benches/auth.rs` what it costs to judge
+//! a token. `fuzz/` holds what is fuzzed: bounded in every run of the tests, and by libFuzzer as long as one likes.
 //!
 //! # Invariants
 //!
@@ -70,6 +71,8 @@
 //!     `each_request_is_counted_once_under_its_outcome`
 //! 11. Identity headers are set or removed, never passed through. `identity_headers_cannot_be_sent_by_a_client`
 //! 12. No secret is printed. `no_log_line_holds_a_token_a_cookie_or_a_query_value`, `a_token_is_not_printed`
+//! 13. A verdict on a token is the same whether the token was verified before or not, whatever happened to keys, revocations and
+//!     configuration in between. `every_verdict_is_the_verdict_without_a_cache`, `no_thread_sees_a_verdict_that_no_state_gives`
 //!
 //! # Words
 //!
