@@ -23,6 +23,10 @@ use stackflow_gateway::{
 };
 use std::{hint::black_box, path::PathBuf, time::Duration};
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
 const NOW: Now = Now { monotonic_ns: 0, unix_ns: 1_800_000_000_000_000_000 };
 
