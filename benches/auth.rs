@@ -101,6 +101,7 @@ fn authenticator(issuer: &Issuer, revocations: Revocations) -> Authenticator {
         issuer: ISSUER.to_owned(),
         profile: Profile::Cognito,
         keys: KeySource::File(PathBuf::from("jwks.json")),
+        jwks_cache_file: None,
         ca_file: None,
         client_ids: Allowed::Listed(vec!["570cnagpgoochn29a113du6jnt".to_owned()]),
         audiences: Allowed::Any,

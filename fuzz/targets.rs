@@ -36,6 +36,7 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
         issuer: ISSUER.to_owned(),
         profile: Profile::Generic,
         keys: KeySource::File(PathBuf::from("jwks.json")),
+        jwks_cache_file: None,
         ca_file: None,
         client_ids: Allowed::Listed(vec!["client".to_owned()]),
         audiences: Allowed::Listed(vec!["api".to_owned()]),

@@ -2,7 +2,7 @@
 //!
 //! Only the hash of a secret is kept. A plain SHA-256 is enough because the secrets are random and long: there is nothing to
 //! guess by dictionary, and a slow hash would let strangers spend our time.
-use crate::secret::Secret;
+use crate::{secret::Secret, time::days_since_1970};
 use aws_lc_rs::{constant_time, digest};
 use serde::Deserialize;
 use std::{
@@ -277,13 +277,6 @@ fn moment(value: &Value) -> Option<u64> {
     let seconds_of_day = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
     let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
     Some(u64::try_from(days * 86_400 + seconds_of_day - offset_minutes * 60).unwrap_or(0))
-}
-
-/// Days of the Gregorian calendar, counted in years that begin in March so that the leap day is the last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
 }
 
 fn problem(span: Option<Range<usize>>, what: &str) -> AccountsError {

@@ -369,7 +369,11 @@ async fn own_keys_are_never_fetched() {
 #[tokio::test]
 async fn for_an_issuer_of_another_configuration_nobody_waits() {
     let bench = Bench::new(vec![from(KeySource::Url("http://127.0.0.1:1/".to_owned()))]);
-    let other = Authenticator::new(vec![from(KeySource::Own(Arc::new(key_set(&[("a", &P256)]))))], 8192);
+    let other = Authenticator::new(
+        vec![from(KeySource::Own(Arc::new(key_set(&[("a", &P256)]))))],
+        8192,
+        crate::auth::Revocations::none(),
+    );
     soon(bench.fetcher.await_keys(&other.issuers()[0])).await;
     assert_eq!(bench.fetcher.status(&other.issuers()[0]), KeyStatus { keys: 1, ..KeyStatus::default() });
 }

@@ -89,7 +89,8 @@ impl Drop for Counted<'_> {
 impl Bench {
     /// An issuer with the defaults: refresh 10 minutes, cooldown 30 s, time-out 5 s.
     fn new(script: &[(Serving, Duration)]) -> Self {
-        let authenticator = Authenticator::new(vec![test_keys::settings(Profile::Generic)], 8192);
+        let authenticator =
+            Authenticator::new(vec![test_keys::settings(Profile::Generic)], 8192, crate::auth::Revocations::none());
         let served = Arc::new(Served { script: Mutex::new(script.iter().copied().collect()), ..Served::default() });
         let (began, results) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
         let clock: Clock = Arc::new(move || {

@@ -346,7 +346,7 @@ fn rotated(algorithm: SigningAlgorithm) -> (TokenEndpoint, TokenEndpoint) {
 fn a_token_of_a_retired_key_is_good_until_it_is_over() {
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
         let (before, after) = rotated(algorithm);
-        let own = Authenticator::new(vec![after.as_issuer()], 8192);
+        let own = Authenticator::new(vec![after.as_issuer()], 8192, crate::auth::Revocations::none());
         assert_eq!(judged(&before, &own, NOW_S + 959), Ok("id-1".to_owned()));
         assert_eq!(judged(&after, &own, NOW_S + 959), Ok("id-1".to_owned()));
         let end = NOW_S + 2 * 900 + 61;
@@ -358,10 +358,10 @@ fn a_token_of_a_retired_key_is_good_until_it_is_over() {
 #[test]
 fn another_key_signs_at_once() {
     let (before, mut after) = rotated(SigningAlgorithm::Es256);
-    let own = Authenticator::new(vec![before.as_issuer()], 8192);
+    let own = Authenticator::new(vec![before.as_issuer()], 8192, crate::auth::Revocations::none());
     assert!(matches!(judged(&after, &own, NOW_S), Err(AuthError::UnknownKey { .. })));
     after.set_key(SigningKey::generate(SigningAlgorithm::Es256).expect("a key").0);
-    let own = Authenticator::new(vec![after.as_issuer()], 8192);
+    let own = Authenticator::new(vec![after.as_issuer()], 8192, crate::auth::Revocations::none());
     assert_eq!(judged(&after, &own, NOW_S), Ok("id-1".to_owned()));
     assert_eq!(after.retired().len(), 1);
 }

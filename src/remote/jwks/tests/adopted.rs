@@ -4,7 +4,7 @@ use super::*;
 impl Bench {
     /// Another configuration is in force. Those of `kept` have the ring of the issuer that was first, as equal settings have it.
     fn adopt(&mut self, issuers: Vec<IssuerSettings>, kept: &[usize]) {
-        let mut new = Authenticator::new(issuers, 8192);
+        let mut new = Authenticator::new(issuers, 8192, crate::auth::Revocations::none());
         for index in kept {
             new.issuers_mut()[*index].keys = Arc::clone(&self.first().keys);
         }

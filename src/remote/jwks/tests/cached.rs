@@ -83,7 +83,7 @@ async fn while_the_issuer_answers_a_removed_key_does_not_come_back() {
 async fn keys_that_a_reload_took_over_are_better_than_the_files() {
     let (server, file) = kept().await;
     server.answer("/jwks", Answer::with_status("503 Busy", ""));
-    let authenticator = Authenticator::new(vec![cached(&server, "/jwks", &file)], 8192);
+    let authenticator = Authenticator::new(vec![cached(&server, "/jwks", &file)], 8192, crate::auth::Revocations::none());
     authenticator.issuers()[0].keys.replace(key_set(&[("b", &P256), ("c", &RSA)]));
     let mut bench = Bench::new(Vec::new());
     bench.fetcher.adopt(&authenticator);
