@@ -181,7 +181,30 @@ fn edwards(jwk: &Value) -> Result<Material, &'static str> {
         return Err("crv is not Ed25519");
     }
     let point = bytes(jwk, "x")?;
-    if point.len() == 32 { Ok(Material::Ed25519(point)) } else { Err("a coordinate has the wrong length") }
+    let coordinate = <[u8; 32]>::try_from(&point[..]).map_err(|_| "a coordinate has the wrong length")?;
+    if is_of_small_order(coordinate) {
+        return Err("a point of small order, for which anybody can sign");
+    }
+    Ok(Material::Ed25519(point))
+}
+
+/// Whether a point's multiples are at most eight: one fixed signature then holds for every message, as with an RSA exponent of
+/// 1, and the library verifies with such keys. Also true of a coordinate that is not below the field's order (RFC 8032, section
+/// 5.1.3), which the library reads modulo it.
+fn is_of_small_order(mut coordinate: [u8; 32]) -> bool {
+    /// The y of the points of order 8, little-endian; the others of small order have 0, 1 and p - 1.
+    const OF_ORDER_8: [[u8; 32]; 2] = [
+        *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+        *b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+    ];
+    // The sign of x: points come in pairs.
+    coordinate[31] &= 0x7f;
+    let [first, middle @ .., last] = coordinate;
+    let all = |value: u8| middle.iter().all(|byte| *byte == value);
+    let zero_or_one = first <= 1 && all(0) && last == 0;
+    // p = 2^255 - 19 ends with 0xed.
+    let from_one_below_the_order = first >= 0xec && all(0xff) && last == 0x7f;
+    zero_or_one || from_one_below_the_order || OF_ORDER_8.contains(&coordinate)
 }
 
 /// A number without leading zeros, which some issuers write though RFC 7518, section 2, says not to.

@@ -117,6 +117,20 @@ fn a_signature_that_anybody_can_write_is_none() {
     }
 }
 
+/// Of the neutral point every multiple is itself, so that one signature holds for every message: R is that point, s is 0.
+#[test]
+fn a_point_of_small_order_signs_nothing() {
+    let pair = Pair::new(Algorithm::EdDSA);
+    let neutral = pair.twin("neutral", |jwk| jwk["x"] = json!(base64url([&[1][..], &[0; 31]].concat())));
+    let court = AllKinds::start(&[pair.jwk.clone(), neutral]);
+    court.trial.accept("before", &pair.token("EdDSA").token());
+    for kid in ["neutral", "EdDSA"] {
+        let draft = pair.draft(kid);
+        let forged = Segments { signature: base64url([&[1][..], &[0; 63]].concat()), ..draft }.token();
+        court.trial.refuse(kid, &forged, if kid == "neutral" { "unknown_key" } else { "signature" });
+    }
+}
+
 /// RFC 7518, section 3.3: 2048 bits or more.
 #[test]
 fn a_short_rsa_key_verifies_nothing_though_its_signature_holds() {

@@ -55,6 +55,29 @@ fn weak_rsa_keys_are_left_out() {
 }
 
 #[test]
+fn points_for_which_anybody_can_sign_are_left_out() {
+    let small = "a point of small order, for which anybody can sign";
+    let sides = |first: u8, middle: u8, last: u8| [&[first][..], &[middle; 30], &[last]].concat();
+    let hex = |text: &str| -> Vec<u8> { (0..32).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect() };
+    // Order 4, 1, 2; then spellings of 0, 1 and further that are not reduced; then order 8.
+    let points = [
+        sides(0, 0, 0),
+        sides(1, 0, 0),
+        sides(0xec, 0xff, 0x7f),
+        sides(0xed, 0xff, 0x7f),
+        sides(0xee, 0xff, 0x7f),
+        sides(0xff, 0xff, 0x7f),
+        hex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+        hex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+    ];
+    for mut point in points {
+        left_out(ED25519.jwk(), &[("x", json!(base64url(&point)))], small);
+        point[31] |= 0x80;
+        left_out(ED25519.jwk(), &[("x", json!(base64url(&point)))], small);
+    }
+}
+
+#[test]
 fn points_off_their_curve_are_left_out() {
     let off = "the point is not on the curve";
     for (jwk, width) in [(P256.jwk(), 32), (P384.jwk(), 48)] {
