@@ -5,7 +5,8 @@
 //! that are not on their curve, and a key that says it is for an algorithm its kind cannot do. Other members are not read.
 //!
 //! A key is prepared once, when its set is read. `jsonwebtoken` 11 cannot do that: its `DecodingKey` holds the numbers, and both
-//! `decode` and `crypto::verify` build aws-lc's key anew for each token, a third of the time of an RS256 check. So aws-lc is
+//! `decode` and `crypto::verify` build aws-lc's key anew for each token. Measured for RS256: 15.7 µs for the check with a prepared
+//! key, 18.4 µs for all that is done here with a token, 22.1 µs for `decode` (`ES256` and `EdDSA`: 5 and 1 % less). So aws-lc is
 //! called directly. What `jsonwebtoken` checked around it is checked here or before: that the algorithm fits the key (here), the
 //! base64url of the signature (`jws`). That both still judge alike is held by `the_library_judges_signatures_alike`.
 use super::{Algorithm, jws::KID_LENGTH};

