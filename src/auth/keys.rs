@@ -8,7 +8,10 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use aws_lc_rs::signature::ParsedPublicKey;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::Value;
 use std::{
     ops::RangeInclusive,
@@ -92,6 +95,28 @@ pub struct LeftOut {
     pub reason: &'static str,
 }
 
+/// All of those, as far as a log should name them: a set of a megabyte has room for a third of a million.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AllLeftOut {
+    /// The first ones.
+    pub named: Vec<LeftOut>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl AllLeftOut {
+    /// Names enough to see what is wrong.
+    const NAMED: usize = 8;
+
+    fn add(&mut self, jwk: &Value, reason: &'static str) {
+        if self.named.len() < Self::NAMED {
+            self.named.push(LeftOut { kid: printable_kid(jwk), reason });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
 /// Why a document is not a key set.
 #[derive(Debug, PartialEq, Eq)]
 pub enum KeySetError {
@@ -131,19 +156,9 @@ impl KeySet {
     ///
     /// # Errors
     /// The document is not a key set, or has no usable key.
-    pub fn parse(json: &[u8]) -> Result<(Self, Vec<LeftOut>), KeySetError> {
-        #[derive(Deserialize)]
-        struct Document {
-            keys: Vec<Value>,
-        }
+    pub fn parse(json: &[u8]) -> Result<(Self, AllLeftOut), KeySetError> {
         let document: Document = serde_json::from_slice(json).map_err(|error| KeySetError::Malformed(error.to_string()))?;
-        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
-        for jwk in &document.keys {
-            match read_key(jwk) {
-                Ok(key) => keys.push(key),
-                Err(reason) => left_out.push(LeftOut { kid: printable_kid(jwk), reason }),
-            }
-        }
+        let Read { mut keys, left_out } = document.keys;
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey);
         }
@@ -190,6 +205,43 @@ impl KeySet {
         let start = self.keys.partition_point(|key| key.facts.kid.as_deref() < Some(kid));
         let length = self.keys[start..].iter().take_while(|key| key.facts.kid.as_deref() == Some(kid)).count();
         &self.keys[start..start + length]
+    }
+}
+
+/// The members of a key set that are needed (RFC 7517, section 5).
+#[derive(Deserialize)]
+struct Document {
+    keys: Read,
+}
+
+/// Its keys, taken one at a time: all of them as trees of values would be many times as large as the document.
+#[derive(Default)]
+struct Read {
+    keys: Vec<Key>,
+    left_out: AllLeftOut,
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_seq(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Read {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an array of keys")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self, A::Error> {
+        while let Some(jwk) = sequence.next_element::<Value>()? {
+            match read_key(&jwk) {
+                Ok(key) => self.keys.push(key),
+                Err(reason) => self.left_out.add(&jwk, reason),
+            }
+        }
+        Ok(self)
     }
 }
 

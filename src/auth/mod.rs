@@ -34,6 +34,6 @@ pub use authenticator::Authenticator;
 pub use bearer::{Credentials, UnverifiedToken, credentials};
 pub use cache::TokenCache;
 pub use issuer::{Allowed, Issuer, IssuerIndex, IssuerSettings, KeySource, Profile, TokenUse};
-pub use keys::{Algorithm, KeyRing, KeySet, KeySetError, LeftOut};
+pub use keys::{Algorithm, AllLeftOut, KeyRing, KeySet, KeySetError, LeftOut};
 pub use revocations::{Revocations, Revoked, Target};
 pub use token::{AuthError, Identity, InvalidReason, VerifiedToken};

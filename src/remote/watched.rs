@@ -17,7 +17,7 @@ use super::{
     key_status::{Clock, FetchResult, KeyStatus, OnFetch},
     pauses::{earlier, retry_pause},
 };
-use crate::auth::{Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut};
+use crate::auth::{AllLeftOut, Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut};
 use std::{
     future::Future,
     io,
@@ -35,8 +35,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Requests that may wait for one issuer at the same time. Tokens that make a request wait can be made by anybody, without a
 /// signature. Each pays for its address first, but there are many addresses, and an HTTP/2 connection carries a hundred requests.
 const WAITING: usize = 4096;
-/// Unusable keys of one set that are named in the log: a set has room for hundreds of thousands.
-const NAMED: usize = 8;
 
 /// One issuer, shared by its task and the requests that wait for it.
 pub(super) struct Watched {
@@ -273,7 +271,7 @@ impl Watched {
         }
     }
 
-    fn put_in_place(&self, set: KeySet, left_out: &[LeftOut]) -> FetchResult {
+    fn put_in_place(&self, set: KeySet, left_out: &AllLeftOut) -> FetchResult {
         let count = set.len();
         let changed = self.keys.replace(set);
         {
@@ -289,11 +287,11 @@ impl Watched {
             return FetchResult::Unchanged;
         }
         log::info!(target: "keys", "issuer {}: {count} keys in place", self.name);
-        for LeftOut { kid, reason } in left_out.iter().take(NAMED) {
+        for LeftOut { kid, reason } in &left_out.named {
             log::warn!(target: "keys", "issuer {}: key \"{kid}\" is left out: {reason}", self.name);
         }
-        if left_out.len() > NAMED {
-            log::warn!(target: "keys", "issuer {}: {} more keys are left out", self.name, left_out.len() - NAMED);
+        if left_out.more > 0 {
+            log::warn!(target: "keys", "issuer {}: {} more keys are left out", self.name, left_out.more);
         }
         FetchResult::Updated
     }

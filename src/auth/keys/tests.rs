@@ -48,9 +48,17 @@ fn unusable_keys_are_left_out_and_the_rest_stays() {
     ]);
     let (set, left_out) = KeySet::parse(json!({"keys": keys, "other": 1}).to_string().as_bytes()).expect("a set");
     assert_eq!(set.len(), 1);
-    let kids: Vec<&str> = left_out.iter().map(|key| key.kid.as_str()).collect();
+    let kids: Vec<&str> = left_out.named.iter().map(|key| key.kid.as_str()).collect();
     assert_eq!(kids, ["secret\\u{7}", "enc", ""]);
-    assert_eq!(left_out[1].reason, "use is not sig");
+    assert_eq!(left_out.named[1].reason, "use is not sig");
+}
+
+#[test]
+fn of_a_set_full_of_rubbish_eight_keys_are_named_and_the_rest_counted() {
+    let rubbish = "{},".repeat(100_000);
+    let text = format!(r#"{{"keys": [{rubbish}{}]}}"#, RSA.jwk());
+    let (set, left_out) = KeySet::parse(text.as_bytes()).expect("a set");
+    assert_eq!((set.len(), left_out.named.len(), left_out.more), (1, 8, 99_992));
 }
 
 #[test]
