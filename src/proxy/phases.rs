@@ -170,7 +170,7 @@ impl ProxyHttp for Phases {
         // Without an end of its response the upstream was waited for until now.
         let upstream_ns = ctx.upstream_began_ns.map(|began| ctx.upstream_ended_ns.unwrap_or(ended_ns).saturating_sub(began));
         if let (Some(forward), Some(took)) = (&ctx.forward, upstream_ns) {
-            self.shared.metrics.upstream_took(forward.upstream(), took);
+            ctx.gateway.metrics.upstream_took(forward.upstream(), took);
         }
         let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
         let response_bytes = session.body_bytes_sent() as u64;
@@ -201,7 +201,7 @@ impl Phases {
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
-                self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
+                ctx.gateway.metrics.upstream_failed(forward.upstream(), peers::failure(error));
             }
             ctx.outcome = Outcome::UpstreamFailed;
             // The error's own words may quote header fields of either side.
@@ -227,7 +227,7 @@ impl Phases {
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
         let Some((place, address)) = upstream.next(ctx.tried) else {
-            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
             return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
         };
@@ -301,8 +301,7 @@ impl Phases {
 
     /// Decides again once the issuer's keys were looked for, as of then.
     async fn decide_with_keys(&self, session: &Session, ctx: &mut Ctx, issuer: IssuerIndex, reserved: AddressCharge) -> Decision {
-        let gateway = Arc::clone(&ctx.gateway);
-        if let Some(issuer) = gateway.auth.authenticator.issuers().get(issuer.0) {
+        if let Some(issuer) = ctx.gateway.auth.authenticator.issuers().get(issuer.0) {
             self.shared.keys.await_keys(issuer).await;
         }
         ctx.decided = self.shared.clock.now();
@@ -315,7 +314,7 @@ impl Phases {
     async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, mut forward: Forward) -> Result<bool> {
         ctx.bulk = forward.take_bulk();
         if !ctx.gateway.upstreams.at(forward.upstream()).has_address() {
-            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             return Box::pin(self.reject(session, ctx, &Rejection::NoUpstream)).await;
         }
         ctx.forward = Some(forward);
@@ -335,7 +334,7 @@ impl Phases {
 
     /// Counts a decision and keeps what the response and the record need of it.
     fn take_up(&self, decision: Decision, ctx: &mut Ctx) -> Action {
-        self.shared.metrics.token_seen(decision.token);
+        ctx.gateway.metrics.token_seen(decision.token);
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
@@ -411,7 +410,7 @@ impl Phases {
             return false;
         }
         ctx.retries += 1;
-        self.shared.metrics.upstream_retried(forward.upstream());
+        ctx.gateway.metrics.upstream_retried(forward.upstream());
         true
     }
 }
