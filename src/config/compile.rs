@@ -62,8 +62,8 @@ pub fn compile_with(file: &Path, text: &str, provided: Provided) -> Result<Gatew
 fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gateway, Problems> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let report = Report::new(file, text, &syntax);
-    let written = file::read(&report, document.get_ref());
-    attached::check(&report, &written.attached);
+    let mut written = file::read(&report, document.get_ref());
+    written.admin.token = attached::check(&report, &written.attached);
     paths::check(&report, &written);
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);
