@@ -224,8 +224,7 @@ fn tell(result: &Result<u64, ReloadError>, before: u64) {
             for problem in &problems.0 {
                 log::error!(target: "gateway", "{problem}");
             }
-            let count = problems.0.len();
-            log::error!(target: "gateway", "not reloaded ({count} problems): configuration {before} stays in force");
+            log::error!(target: "gateway", "not reloaded: configuration {before} stays in force");
         }
         Err(ReloadError::Draining) => log::warn!(target: "gateway", "not reloaded: about to stop"),
         Err(ReloadError::NoFile) => log::warn!(target: "gateway", "not reloaded: there is no configuration file"),

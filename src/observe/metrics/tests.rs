@@ -325,3 +325,71 @@ fn users_beyond_the_bound_are_counted_as_untracked() {
     scraped.check("limit_decisions_total{decision=\"untracked\",policy=\"user\"}", 1.0);
     scraped.check("limit_users", 1.0);
 }
+
+/// A gateway whose table of routes, issuers and upstreams is another, in another order.
+fn another() -> World {
+    let text = "[[listeners]]\naddress = \"127.0.0.1:8080\"\n[[auth.issuers]]\nissuer = \"https://another.example\"\nclient_ids = \"any\"\n\
+                [upstreams.other]\nservers = [\"http://127.0.0.1:3001\"]\n[[routes]]\npath = \"/new\"\n[[routes]]\npath = \"/incidents\"\n";
+    World::of(crate::config::compile(std::path::Path::new("gateway.toml"), text).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+#[test]
+fn an_index_counts_under_the_name_it_has_in_its_own_configuration() {
+    let mut scraped = Scraped::new();
+    let first = || Exchange { target: Target::Route(RouteIndex(0)), ..exchange("GET", "/x") };
+    scraped.record(&first());
+    let next = scraped.metrics.handles(&another().gateway);
+    scraped.metrics.record(&next, &first());
+    scraped.metrics.record(&next, &Exchange { target: Target::Route(RouteIndex(1)), ..first() });
+    next.upstream_failed(UpstreamIndex(0), UpstreamFailure::Connect);
+    next.token_seen(TokenSeen::Verified(IssuerIndex(0)));
+    // A request of the first configuration ends after the reload.
+    scraped.record(&first());
+    scraped.handles.upstream_failed(UpstreamIndex(0), UpstreamFailure::Connect);
+    scraped.check("requests_total{code=\"200\",method=\"GET\",outcome=\"forwarded\",route=\"/new\"}", 1.0);
+    scraped.check("requests_total{code=\"200\",method=\"GET\",outcome=\"forwarded\",route=\"/incidents\"}", 3.0);
+    scraped.check("upstream_failures_total{kind=\"connect\",upstream=\"other\"}", 1.0);
+    scraped.check("upstream_failures_total{kind=\"connect\",upstream=\"api\"}", 1.0);
+    scraped.check("auth_total{issuer=\"https://another.example\",result=\"verified\"}", 1.0);
+    scraped.handles = next;
+    scraped.check("auth_total{issuer=\"https://another.example\",result=\"verified\"}", 1.0);
+}
+
+#[test]
+fn gauges_go_with_what_they_speak_of_and_counters_stay() {
+    let scraped = Scraped::new();
+    scraped.handles.upstream_retried(UpstreamIndex(0));
+    scraped.metrics.key_fetch(ISSUER, FetchResult::Updated, now());
+    let next = another();
+    let _handles = scraped.metrics.handles(&next.gateway);
+    scraped.metrics.forget(&scraped.world.gateway, &next.gateway);
+    let text = scraped.metrics.scrape(&next.gateway, &next.state.limits, 0, now());
+    let text = String::from_utf8(text).expect("a scrape is text");
+    let has = |series: &str| text.contains(&format!("stackflow_gateway_{series}"));
+    assert!(
+        !has(&format!("jwks_keys{{issuer=\"{ISSUER}\"}}"))
+            && !has(&format!("jwks_last_success_timestamp_seconds{{issuer=\"{ISSUER}\"}}"))
+    );
+    assert!(!has("upstream_healthy{server=\"http://127.0.0.1:3000\",upstream=\"api\"}"), "{text}");
+    assert!(has("upstream_healthy{server=\"http://127.0.0.1:3001\",upstream=\"other\"} 1"), "{text}");
+    assert!(has("jwks_keys{issuer=\"https://another.example\"} 0"), "{text}");
+    assert!(has("upstream_retries_total{upstream=\"api\"} 1"), "{text}");
+    assert!(has(&format!("jwks_refresh_total{{issuer=\"{ISSUER}\",result=\"updated\"}} 1")), "{text}");
+}
+
+#[test]
+fn a_reload_that_fails_moves_only_its_own_count_and_the_success() {
+    let scraped = Scraped::new();
+    let check = |ok: f64, failed: f64, success: f64, at: f64| {
+        scraped.check("config_reload_total{result=\"ok\"}", ok);
+        scraped.check("config_reload_total{result=\"failed\"}", failed);
+        scraped.check("config_last_reload_success", success);
+        scraped.check("config_last_reload_timestamp_seconds", at);
+    };
+    let begin = 1_800_000_000.0;
+    check(0.0, 0.0, 1.0, begin);
+    scraped.metrics.reload_failed();
+    check(0.0, 1.0, 0.0, begin);
+    scraped.metrics.reloaded(crate::time::Now { unix_ns: 1_800_000_007_000_000_000, ..now() });
+    check(1.0, 1.0, 1.0, begin + 7.0);
+}
