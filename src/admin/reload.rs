@@ -51,7 +51,7 @@ pub(super) fn may_post(headers: &HeaderMap, peer: Option<IpAddr>, token: Option<
 /// Whether no page sent it, or one of this very origin. What stands in `Host` was found to be ours before.
 fn is_from_here(headers: &HeaderMap) -> bool {
     let site = headers.get_all(FETCH_SITE).iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
-    let host = headers.get(header::HOST).map(|host| host.as_bytes());
+    let host = headers.get(header::HOST).map(http::HeaderValue::as_bytes);
     let own = |origin: &[u8]| Some(origin) == host.map(|host| [b"http://", host].concat()).as_deref();
     site && headers.get_all(header::ORIGIN).iter().all(|origin| own(origin.as_bytes()))
 }

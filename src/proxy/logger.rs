@@ -118,18 +118,17 @@ impl log::Log for Logger {
         let time = self.clock.now().unix_ns;
         let level = record.level().as_str().to_ascii_lowercase();
         let as_text = self.as_text.load(Ordering::Relaxed);
-        self.queue.push(|out| match as_text {
-            false => {
-                out.extend_from_slice(b"{\"time\":\"");
-                crate::observe::write_time(time, out);
-                let _ = write!(out, "\",\"level\":\"{level}\",\"target\":\"{}\",\"message\":", record.target());
-                crate::observe::write_json_text(&message, out);
-                out.extend_from_slice(b"}\n");
-            }
-            true => {
+        self.queue.push(|out| {
+            if as_text {
                 crate::observe::write_time(time, out);
                 let _ = writeln!(out, " {level} {}: {}", record.target(), message.escape_debug());
+                return;
             }
+            out.extend_from_slice(b"{\"time\":\"");
+            crate::observe::write_time(time, out);
+            let _ = write!(out, "\",\"level\":\"{level}\",\"target\":\"{}\",\"message\":", record.target());
+            crate::observe::write_json_text(&message, out);
+            out.extend_from_slice(b"}\n");
         });
     }
 

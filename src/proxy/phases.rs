@@ -135,7 +135,7 @@ impl ProxyHttp for Phases {
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Box<Ctx>, mut error: Box<Error>) -> Box<Error> {
         // Nothing was sent: the request never reached a server, whatever its method.
-        let retry = self.may_retry(ctx);
+        let retry = Self::may_retry(ctx);
         error.set_retry(retry);
         error
     }
@@ -148,13 +148,13 @@ impl ProxyHttp for Phases {
         ctx: &mut Box<Ctx>,
         _reused: bool,
     ) -> Box<Error> {
-        let retry = self.retries_after(&error, session, ctx);
+        let retry = Self::retries_after(&error, session, ctx);
         error.set_retry(retry);
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Ctx>) -> FailToProxy {
-        let rejection = self.judge_failure(error, ctx);
+        let rejection = Self::judge_failure(error, ctx);
         let Some(rejection) = rejection.filter(|_| final_status(session).is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
@@ -197,7 +197,7 @@ impl ProxyHttp for Phases {
 
 impl Phases {
     /// Counts a failure, and says what it means for the client: nothing when the client is gone.
-    pub(super) fn judge_failure(&self, error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
+    pub(super) fn judge_failure(error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
@@ -211,12 +211,12 @@ impl Phases {
     }
 
     /// Whether a request that failed is sent again: it was not answered, sending it twice does no harm, and it did not take long.
-    pub(super) fn retries_after(&self, error: &Error, session: &Session, ctx: &mut Ctx) -> bool {
+    pub(super) fn retries_after(error: &Error, session: &Session, ctx: &mut Ctx) -> bool {
         let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
         let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
         let by_upstream = *error.esource() == ErrorSource::Upstream;
         let quick = peers::failure(error) != UpstreamFailure::Timeout;
-        unanswered && harmless && by_upstream && quick && self.may_retry(ctx)
+        unanswered && harmless && by_upstream && quick && Self::may_retry(ctx)
     }
 
     /// The next server to ask, and how.
@@ -403,7 +403,7 @@ impl Phases {
     }
 
     /// Takes a retry if one is left.
-    pub(super) fn may_retry(&self, ctx: &mut Ctx) -> bool {
+    pub(super) fn may_retry(ctx: &mut Ctx) -> bool {
         let Some(forward) = &ctx.forward else { return false };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         if ctx.retries >= upstream.settings.retries {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// A file with these listeners and these other tables.
 fn text(listeners: &[&str], more: &str) -> String {
-    let listeners: String = listeners.iter().map(|address| format!("[[listeners]]\naddress = \"{address}\"\n")).collect();
+    let listeners: Vec<String> = listeners.iter().map(|address| format!("[[listeners]]\naddress = \"{address}\"\n")).collect();
+    let listeners = listeners.concat();
     format!(
         "{more}\n{listeners}\n[[auth.issuers]]\nissuer = \"https://issuer.example\"\nclient_ids = \"any\"\n\
          [upstreams.api]\nservers = [\"http://127.0.0.1:3000\"]\n"
