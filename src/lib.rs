@@ -90,7 +90,8 @@
 //!   one quota.
 //! - **decision**: what becomes of a request; **rejection**: why the gateway answers itself; **reply**: an answer that it writes.
 //! - **exchange**: one request and its response, as recorded.
-//! - **gateway**: the compiled configuration, immutable; **in force**: taken up; **generation**: how often one was. **state**: what counts or remembers, beside it.
+//! - **gateway**: the compiled configuration, immutable; **in force**: taken up, for what comes from then on; **generation**: which
+//!   one since the start; **state**: what counts or remembers, beside it.
 
 // The commands, and what the operator wrote.
 pub mod cli;

@@ -115,7 +115,8 @@ impl Doors {
         self.doors.iter().map(|(_, door)| door)
     }
 
-    /// The next connections meet this configuration, whose listeners have the addresses of the first.
+    /// The next connections meet this configuration, whose listeners have the addresses of the first. What clients kept to resume
+    /// TLS is void: a session must not outlive the `client_ca` or the certificate that it was begun under.
     pub fn follow(&self, gateway: &Gateway, tls: &PreparedTls, metrics: &Metrics) {
         for (listener, tls) in gateway.listeners.iter().zip(&tls.0) {
             if let Some((_, door)) = self.doors.iter().find(|(address, _)| *address == listener.address) {
