@@ -6,10 +6,7 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
