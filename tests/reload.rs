@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 use support::{
-    Backend, Call, Certificate, Client, DEADLINE, Directory, Gate, Gateway, HEADERS, Http2, Issuer, Setup, World, curl, request,
-    run_tool,
+    Backend, Call, Certificate, Client, DEADLINE, Directory, Gate, Gateway, HEADERS, Http2, Issuer, JwksServer, KeyServing,
+    Setup, World, curl, request, run_tool,
 };
 
 const LIST: &str = "/prod/api/incidents";
@@ -172,6 +172,46 @@ fn changed_client_ids_act_at_once_and_unchanged_issuers_keep_their_verified_toke
     assert_eq!(world.get(LIST).status, 401);
     take_up(&world, |setup| setup);
     assert_eq!(world.get(LIST).status, 200);
+}
+
+#[test]
+fn a_revoked_token_that_was_verified_is_refused_at_the_next_request() {
+    let with_file = |setup: Setup| setup.with("[auth]\nrevocations = \"revoked.toml\"");
+    let world = World::with(|setup| with_file(setup).file("revoked.toml", ""));
+    let eve = format!("Bearer {}", world.issuer.user("eve"));
+    let mut client = world.gateway.connect();
+    let mut ask = || client.get(LIST, &[("Authorization", &eve)]).status;
+    assert_eq!((ask(), ask(), world.get(LIST).status), (200, 200, 200));
+    fs::write(world.gateway.path("revoked.toml"), "[[revoked]]\nsubject = \"eve\"\n").unwrap();
+    assert!(world.gateway.reload());
+    assert_eq!((ask(), ask(), world.get(LIST).status), (401, 401, 200));
+    fs::write(world.gateway.path("revoked.toml"), "[[revoked]]\nsubjekt = \"eve\"\n").unwrap();
+    assert!(!world.gateway.reload(), "a mistake in it lets nobody in again");
+    assert_eq!(ask(), 401);
+    fs::write(world.gateway.path("revoked.toml"), "").unwrap();
+    assert!(world.gateway.reload());
+    assert_eq!(ask(), 200);
+}
+
+#[test]
+fn an_issuer_that_is_down_during_a_reload_keeps_its_keys() {
+    let (backend, issuer) = (Backend::start(), Issuer::new("https://pool.test/one"));
+    let server = JwksServer::start(KeyServing::Good(issuer.jwks_json()));
+    let config = |client_ids: &str| {
+        let table = format!("issuer = \"{}\"\njwks_url = \"{}\"\nclient_ids = {client_ids}", issuer.name, server.url());
+        Setup::bare(&backend.address().to_string()).issuer(&table).toml()
+    };
+    let gateway = Gateway::start(&config("\"any\""));
+    let ask = |subject: &str| gateway.connect().get_as(&issuer.user(subject), LIST).status;
+    assert_eq!(ask("ada"), 200);
+    server.switch(KeyServing::Hanging);
+    // The same settings, then others: tokens never seen before are verified with the keys that were known.
+    for (subject, client_ids) in [("bob", "\"any\""), ("eve", "[\"test-client\"]")] {
+        gateway.rewrite(&config(client_ids));
+        assert!(gateway.reload());
+        assert_eq!(ask(subject), 200);
+        assert_eq!(gateway.admin_get("/readyz").status, 200, "{subject}");
+    }
 }
 
 #[test]
