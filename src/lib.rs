@@ -38,8 +38,8 @@
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
 //! | [`observe`] | metrics, access log, request ids |
 //! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, changing files |
-//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes |
-//! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz` |
+//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `reload` takes another configuration up |
+//! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
 //! | [`secret`], [`json`] | text that is never printed; JSON strings |
 //!
@@ -56,7 +56,9 @@
 //!    input. `one_file_reads_the_clocks`, `only_the_outside_and_the_loader_touch_network_disk_or_process`
 //! 3. The stages [`route`], [`cors`], [`auth`], [`limit`] and [`validate`] do not know each other; only [`pipeline`] knows their
 //!    order. `no_stage_names_another`
-//! 4. There is one cell for the configuration, and a request takes its snapshot once. `the_configuration_has_one_cell`
+//! 4. There is one cell for the configuration, and a request takes its snapshot once: [`proxy::InForce`], the configuration with
+//!    what its indexes are good for. It is gone with its last request. `the_configuration_has_one_cell`,
+//!    `a_request_keeps_its_configuration_and_nobody_else_does`, `an_index_counts_under_the_name_it_has_in_its_own_configuration`
 //! 5. A path is judged once, and forwarded as it was judged. `a_path_is_forwarded_as_it_was_judged`,
 //!    `what_servers_read_differently_is_400`
 //! 6. A request is forwarded only for a verified token, or on a route that says `auth = "none"`: nobody else can make a
@@ -73,6 +75,8 @@
 //! 12. No secret is printed. `no_log_line_holds_a_token_a_cookie_or_a_query_value`, `a_token_is_not_printed`
 //! 13. A verdict on a token is the same whether the token was verified before or not, whatever happened to keys, revocations and
 //!     configuration in between. `every_verdict_is_the_verdict_without_a_cache`, `no_thread_sees_a_verdict_that_no_state_gives`
+//! 14. A reload is whole or nothing, and nobody who asks meanwhile notices. `no_request_fails_over_20_reloads_on_kept_connections`,
+//!     `a_bad_file_changes_nothing_and_all_that_is_wrong_is_said_as_check_says_it`
 //!
 //! # Words
 //!
@@ -86,7 +90,8 @@
 //!   one quota.
 //! - **decision**: what becomes of a request; **rejection**: why the gateway answers itself; **reply**: an answer that it writes.
 //! - **exchange**: one request and its response, as recorded.
-//! - **gateway**: the compiled configuration, immutable; **state**: what counts or remembers, beside it.
+//! - **gateway**: the compiled configuration, immutable; **in force**: taken up, for what comes from then on; **generation**: which
+//!   one since the start; **state**: what counts or remembers, beside it.
 
 // The commands, and what the operator wrote.
 pub mod cli;

@@ -31,8 +31,8 @@ fn gateway(lines: &str) -> Gateway {
 }
 
 /// What has changed in the files is in force.
-fn take_up(gateway: &mut Gateway) {
-    gateway.restart();
+fn take_up(gateway: &Gateway) {
+    assert!(gateway.reload(), "{}", gateway.written());
 }
 
 fn post(gateway: &Gateway, headers: &[(&str, &str)], body: &str) -> Response {
@@ -271,7 +271,7 @@ fn forged(gateway: &Gateway, kid: &str) -> String {
 fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     let backend = Backend::start();
     let lines = "algorithm = \"ES256\"\ntoken_lifetime = \"1s\"\n[auth]\nleeway = \"0s\"";
-    let mut gateway = setup(&backend, lines).start();
+    let gateway = setup(&backend, lines).start();
     let old = kids(&gateway).remove(0);
     let stolen = forged(&gateway, &old);
     let status = |gateway: &Gateway, token: &str| gateway.connect().get_as(token, "/prod/api/incidents").status;
@@ -282,7 +282,7 @@ fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     assert_eq!(segment(&token(&gateway), 0)["kid"], json!(old), "the running process signs on with the old key");
     assert_eq!(kids(&gateway), [old.as_str()]);
 
-    take_up(&mut gateway);
+    take_up(&gateway);
     assert_eq!(kids(&gateway), [new.clone(), old]);
     assert_eq!(status(&gateway, &stolen), 200, "and is remembered");
     assert_eq!(segment(&token(&gateway), 0)["kid"], json!(new));
@@ -290,14 +290,14 @@ fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     gateway.poll("the end of the old key", || (kids(&gateway).len() == 1).then_some(()));
     gateway.poll("its tokens are refused", || (status(&gateway, &stolen) == 401).then_some(()));
     assert_eq!(kids(&gateway), [new]);
-    take_up(&mut gateway);
+    take_up(&gateway);
     assert_eq!((kids(&gateway).len(), status(&gateway, &stolen)), (1, 401));
 }
 
 #[test]
 fn rotations_in_a_row_lose_no_token() {
     let backend = Backend::start();
-    let mut gateway = setup(&backend, "").start();
+    let gateway = setup(&backend, "").start();
     let tokens = [token(&gateway)];
     let first = rotate(&gateway, &[]);
     let shown = String::from_utf8_lossy(&first.stdout).into_owned() + &String::from_utf8_lossy(&first.stderr);
@@ -305,7 +305,7 @@ fn rotations_in_a_row_lose_no_token() {
         assert!(shown.contains(words), "{words} in {shown}");
     }
     assert_eq!((rotate(&gateway, &[]).status.code(), rotate(&gateway, &[]).status.code()), (Some(0), Some(0)));
-    take_up(&mut gateway);
+    take_up(&gateway);
     assert_eq!(kids(&gateway).len(), 4);
     assert_eq!(gateway.connect().get_as(&tokens[0], "/prod/api/incidents").status, 200);
     let retired = fs::metadata(gateway.path("signing-key.pem.retired.json")).expect("the retired keys");
@@ -317,10 +317,10 @@ fn rotations_in_a_row_lose_no_token() {
 #[test]
 fn a_leaked_key_is_forgotten_at_the_next_start() {
     let backend = Backend::start();
-    let mut gateway = setup(&backend, "algorithm = \"ES256\"").start();
+    let gateway = setup(&backend, "algorithm = \"ES256\"").start();
     let before = token(&gateway);
     assert_eq!(rotate(&gateway, &["--forget-old"]).status.code(), Some(0));
-    take_up(&mut gateway);
+    take_up(&gateway);
     assert_eq!(kids(&gateway).len(), 1);
     assert_eq!(gateway.connect().get_as(&before, "/prod/api/incidents").status, 401);
 }

@@ -1,4 +1,6 @@
-//! The admin listener: metrics and probes. Never on a public address.
+//! The admin listener: metrics, probes, and reloading. Never on a public address.
+
+mod reload;
 
 use crate::{proxy::Shared, state::NotReady};
 use async_trait::async_trait;
@@ -19,16 +21,16 @@ impl ServeHttp for Admin {
         if !self.may_be_called(host) {
             return text(StatusCode::MISDIRECTED_REQUEST, "this host name is not one of the admin listener's\n");
         }
-        if !matches!(head.method, Method::GET | Method::HEAD) {
-            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+        let allowed: &[Method] = if head.uri.path() == "/reload" { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
+        if !allowed.contains(&head.method) {
+            return not_allowed(allowed);
         }
         let mut answer = match head.uri.path() {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness(),
-            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n"),
+            "/reload" => self.reload(session).await,
+            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and, for POST, /reload\n"),
         };
         if head.method == Method::HEAD {
             answer.body_mut().clear();
@@ -64,6 +66,22 @@ impl Admin {
         answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
     }
 
+    /// Reloads for who may ask for it.
+    async fn reload(&self, session: &ServerSession) -> Response<Vec<u8>> {
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let allowed = reload::may_post(&session.req_header().headers, peer, self.shared.gateway.load().admin.token.as_ref());
+        if let Err(refusal) = allowed {
+            let (status, words) = refusal.answer();
+            let mut answer = text(status, words);
+            if status == StatusCode::UNAUTHORIZED {
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
+            }
+            return answer;
+        }
+        let (status, body) = reload::reload(&self.shared).await;
+        answer(status, "application/json", format!("{body}\n").into_bytes())
+    }
+
     /// 200 when some issuer has keys and the process is not about to stop; always with what is missing or degraded.
     fn readiness(&self) -> Response<Vec<u8>> {
         let gateway = self.shared.gateway.load();
@@ -84,6 +102,13 @@ impl Admin {
         }
         text(if verdict.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &lines)
     }
+}
+
+fn not_allowed(allowed: &[Method]) -> Response<Vec<u8>> {
+    let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, &format!("{names} only\n"));
+    answer.headers_mut().extend(HeaderValue::try_from(names).ok().map(|names| (header::ALLOW, names)));
+    answer
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Vec<u8>> {

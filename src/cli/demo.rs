@@ -1,6 +1,6 @@
 //! `demo`: everything in one process, nothing on disk.
 
-use super::signals::{Asked, Signals};
+use super::signals::{HangUps, Signals};
 use crate::{
     demo,
     proxy::{Clock, Stop, start},
@@ -23,12 +23,14 @@ fn serve(address: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::catch()?;
+        // There is nothing to reload, and a terminal that closes is no reason to stop.
+        let _ignored = HangUps::catch()?;
         let api = demo::start_api(move || clock.now())?;
         let account = demo::Account::fresh()?;
-        let running = start(demo::gateway(address, admin, api, &account)?, clock)?;
+        let running = start(demo::gateway(address, admin, api, &account)?, clock, None)?;
         let base = running.addresses.first().cloned().unwrap_or_default();
         println!("{}", demo::guide::text(&base, &running.admin_address, &account.client_id, account.secret.expose()));
-        while signals.next().await == Asked::Reopen {}
+        let _how = signals.next().await;
         running.stop(Stop::AtOnce).await;
         Ok(())
     })

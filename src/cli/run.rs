@@ -2,14 +2,15 @@
 
 use super::{
     BAD_USAGE,
-    signals::{Asked, Signals},
+    signals::{Asked, HangUps, Signals},
 };
 use crate::{
     config::{Gateway, load, render_text},
     proxy::{Clock, Running, Stop, start},
     remote::settle_signing_keys,
 };
-use std::{path::Path, process::ExitCode};
+use sd_notify::NotifyState;
+use std::{convert::Infallible, path::Path, process::ExitCode};
 
 /// Loads, starts, says where it listens, and waits for its end.
 pub fn run(config: &Path) -> ExitCode {
@@ -21,7 +22,7 @@ pub fn run(config: &Path) -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    match serve(gateway, clock) {
+    match serve(config, gateway, clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("stackflow-gateway: {error:#}");
@@ -30,18 +31,22 @@ pub fn run(config: &Path) -> ExitCode {
     }
 }
 
-fn serve(mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
+fn serve(config: &Path, mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
     settle_signing_keys(&mut gateway, clock.now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::catch()?;
-        let running = start(gateway, clock)?;
+        let (signals, hang_ups) = (Signals::catch()?, HangUps::catch()?);
+        let running = start(gateway, clock, Some(config.to_owned()))?;
         announce(&running);
-        // Without systemd there is nobody to tell.
-        drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
-        wait(signals, running).await;
+        notify(&[NotifyState::Ready]);
+        wait(signals, hang_ups, running).await;
         Ok(())
     })
+}
+
+/// Without systemd there is nobody to tell.
+fn notify(states: &[NotifyState<'_>]) {
+    drop(sd_notify::notify(false, states));
 }
 
 /// On standard error, so that it can be read while the log goes to standard output.
@@ -52,25 +57,42 @@ fn announce(running: &Running) {
     eprintln!("admin listening on {}", running.admin_address);
 }
 
-async fn wait(mut signals: Signals, running: Running) {
-    let asked = loop {
-        match signals.next().await {
-            Asked::Reopen => {
-                running.reopen_log();
-                // Whoever sends SIGHUP may have changed the configuration, and would otherwise take it for the one in use.
-                log::warn!(target: "gateway", "SIGHUP: only the log was opened again; reloading the configuration is not in this version");
-            }
-            ended => break ended,
-        }
+async fn wait(mut signals: Signals, hang_ups: HangUps, running: Running) {
+    // From the first signal that ends the process on nothing is reloaded any more.
+    let asked = tokio::select! {
+        asked = signals.next() => asked,
+        never = reload_when_asked(hang_ups, &running) => match never {},
     };
     if asked == Asked::Stop {
         return running.stop(Stop::AtOnce).await;
     }
-    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]));
+    notify(&[NotifyState::Stopping]);
     tokio::select! {
         () = running.stop(Stop::Gracefully) => {}
         // A second signal of the kind that does not wait.
         () = impatience(&mut signals) => {}
+    }
+}
+
+/// One reload at a time; whatever asks for one meanwhile gets one more.
+async fn reload_when_asked(mut hang_ups: HangUps, running: &Running) -> Infallible {
+    loop {
+        let waiting = tokio::select! {
+            () = hang_ups.next() => {
+                running.reopen_log();
+                None
+            }
+            waiting = running.reload_asked() => Some(waiting),
+        };
+        // `Type=notify-reload` holds whoever asked systemd until READY=1, also when the reload failed: the gateway serves.
+        if let Ok(since) = NotifyState::monotonic_usec_now() {
+            notify(&[NotifyState::Reloading, since]);
+        }
+        let reloaded = running.reload().await;
+        notify(&[NotifyState::Ready]);
+        if let Some(waiting) = waiting {
+            waiting.answer(&reloaded);
+        }
     }
 }
 

@@ -3,23 +3,20 @@
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What the operator asks for.
+/// How the operator asks for the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// SIGTERM, SIGQUIT: drain, then stop.
     Drain,
     /// SIGINT: stop.
     Stop,
-    /// SIGHUP: open the log again.
-    Reopen,
 }
 
-/// The signals, caught from now on.
+/// The signals that end the process, caught from now on.
 pub struct Signals {
     terminate: Signal,
     quit: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
@@ -32,7 +29,6 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             quit: signal(SignalKind::quit())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -42,7 +38,27 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Drain,
             _ = self.quit.recv() => Asked::Drain,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reopen,
+        }
+    }
+}
+
+/// SIGHUP, caught from now on: reload.
+pub struct HangUps(Signal);
+
+impl HangUps {
+    /// Catches it. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// The next one; several that came since the last call are one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The runtime's end of the signal is gone, and with it the process.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -31,20 +31,16 @@ use toml::de::DeTable;
 /// # Errors
 /// Every problem at once.
 pub fn load(path: &Path) -> Result<Gateway, Problems> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => compile(path, &text),
-        Err(error) => {
-            let Fault { what, remedy } = attached::unreadable(path, &error);
-            Err(Problems(vec![Problem {
-                file: path.to_owned(),
-                line: 1,
-                column: 1,
-                key: "configuration".to_owned(),
-                what,
-                remedy,
-            }]))
-        }
-    }
+    read(path).and_then(|text| compile(path, &text))
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let Fault { what, remedy } = attached::unreadable(path, &error);
+        let key = "configuration".to_owned();
+        Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, key, what, remedy }])
+    })
 }
 
 /// Compiles a text; relative paths in it are relative to the folder of `file`.
@@ -66,8 +62,8 @@ pub fn compile_with(file: &Path, text: &str, provided: Provided) -> Result<Gatew
 fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gateway, Problems> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let report = Report::new(file, text, &syntax);
-    let written = file::read(&report, document.get_ref());
-    attached::check(&report, &written.attached);
+    let mut written = file::read(&report, document.get_ref());
+    written.admin.token = attached::check(&report, &written.attached);
     paths::check(&report, &written);
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);

@@ -26,7 +26,7 @@ use super::{
     Admin, Bounds, HeaderEdits, Listener, Log, ResetForm, Server,
     report::{Fault, Placed, Report},
     table::{Table, read_document},
-    value::excerpt,
+    value::{WrittenSecret, excerpt},
 };
 use crate::{limit::Limits, upstream::UpstreamSettings};
 use std::path::PathBuf;
@@ -63,6 +63,8 @@ pub(crate) enum Attached {
     KeyCache { path: Placed<PathBuf> },
     /// A file to write the log to.
     Log { path: Placed<PathBuf> },
+    /// The admin listener's token, wherever it is.
+    AdminToken(Placed<WrittenSecret>),
 }
 
 /// Reads the text; problems go to the report that `Report::new` made of the same text.

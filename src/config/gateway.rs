@@ -158,6 +158,8 @@ pub struct Admin {
     pub address: ListenerAddress,
     /// Names that requests may carry as Host, besides the address and IP literals.
     pub hosts: Vec<String>,
+    /// What POST must bring; without it POST is for loopback addresses and the unix socket.
+    pub token: Option<Secret>,
 }
 
 /// `[api]`.

@@ -5,6 +5,7 @@
 mod address;
 mod compile;
 mod file;
+mod fixed;
 mod gateway;
 mod header;
 mod not_yet;
@@ -16,6 +17,7 @@ mod url;
 mod value;
 
 pub use compile::{Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
+pub use fixed::{Unloadable, load_next};
 pub use gateway::{
     Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,
     LogOutput, LogSubject, NewKeyFile, ResetForm, Route, RouteAuth, RouteLimit, Server, TlsCertificate, TlsListener,

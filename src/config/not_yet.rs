@@ -24,7 +24,6 @@ const fn value(key: &'static str, value: &'static str, remedy: &'static str) -> 
 pub(crate) const NOT_YET: &[NotYet] = &[
     key("server.upgrade_socket", "remove it; a restart drains the old process first"),
     key("listeners.proxy_protocol", "remove it; connections are served without PROXY protocol"),
-    key("admin.token", "remove it; POST is accepted from loopback addresses and the unix socket only"),
     key("bounds.header_timeout", "remove it"),
     key("bounds.body_timeout", "remove it; it is 30s"),
     key("bounds.write_timeout", "remove it; it is 30s"),

@@ -51,17 +51,25 @@ pub fn render_text(problems: &Problems) -> String {
 /// A JSON array of objects with `file`, `line`, `column`, `key`, `what` and `remedy`; `[]` when there is no problem.
 #[must_use]
 pub fn render_json(problems: &Problems) -> String {
-    let objects = problems.0.iter().map(|problem| {
-        serde_json::json!({
-            "file": problem.file.to_string_lossy(),
-            "line": problem.line,
-            "column": problem.column,
-            "key": problem.key,
-            "what": problem.what,
-            "remedy": problem.remedy,
-        })
-    });
-    format!("{:#}\n", objects.collect::<serde_json::Value>())
+    format!("{:#}\n", problems.to_json())
+}
+
+impl Problems {
+    /// An array of objects, as [`render_json`] writes it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let objects = self.0.iter().map(|problem| {
+            serde_json::json!({
+                "file": problem.file.to_string_lossy(),
+                "line": problem.line,
+                "column": problem.column,
+                "key": problem.key,
+                "what": problem.what,
+                "remedy": problem.remedy,
+            })
+        });
+        objects.collect()
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 use super::{
     not_yet,
     report::{Fault, Placed, Report},
-    value,
+    value::{self, WrittenSecret},
 };
-use std::{cell::RefCell, ops::RangeInclusive, time::Duration};
+use crate::secret::Secret;
+use std::{cell::RefCell, ops::RangeInclusive, path::PathBuf, time::Duration};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -210,6 +211,30 @@ impl<'t> Table<'t> {
     ) -> Option<Placed<T>> {
         self.require(key, remedy);
         self.text(key, parse)
+    }
+
+    /// A secret: a text, `{ env = "NAME" }` or `{ file = "PATH" }`. No problem shows it.
+    pub(crate) fn secret(
+        &self,
+        key: &'static str,
+        path: impl Fn(&str) -> Result<PathBuf, Fault>,
+    ) -> Option<Placed<WrittenSecret>> {
+        const REMEDY: &str = "write { file = \"PATH\" } or { env = \"NAME\" }";
+        let value = self.value(key)?;
+        let at = value.span().start;
+        let secret = match value.get_ref() {
+            DeValue::String(text) => Some(WrittenSecret::Plain(Secret::new(text.to_string()))),
+            DeValue::Table(_) => self.nested(key, key, value, |table| {
+                let variable = table.text("env", value::non_empty).map(|name| WrittenSecret::Variable(name.value));
+                let file = table.text("file", &path).map(|path| WrittenSecret::File(path.value));
+                if table.place_of("env").is_some() == table.place_of("file").is_some() {
+                    self.fault(at, key, Fault::new("is not said to be in one place", REMEDY));
+                }
+                variable.or(file)
+            })?,
+            _ => self.wrong_type(value, key, REMEDY, None),
+        };
+        secret.map(|value| Placed { at, value })
     }
 
     /// A list of texts that `parse` understands; elements that are wrong are left out.

@@ -3,8 +3,8 @@
 //! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
 
 use super::report::Fault;
-use crate::{time::days_since_1970, token::is_scope};
-use std::{ops::RangeInclusive, time::Duration};
+use crate::{secret::Secret, time::days_since_1970, token::is_scope};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use toml::value::{Datetime, Offset};
 
 pub(crate) const KIB: u64 = 1024;
@@ -20,6 +20,16 @@ pub(crate) const DURATION: &str = "write a text such as \"30s\", in ms, s, m or 
 pub(crate) const MOMENT: &str = "write a date and time with its offset, without quotes, as in 2030-01-31T12:00:00Z";
 /// How a size is written.
 pub(crate) const SIZE: &str = "write a text such as \"10MiB\", in B, KiB, MiB or GiB";
+
+/// A secret as it is written: itself, or where it is.
+#[derive(Clone, Debug)]
+pub(crate) enum WrittenSecret {
+    Plain(Secret),
+    /// `{ env = "NAME" }`
+    Variable(String),
+    /// `{ file = "PATH" }`
+    File(PathBuf),
+}
 
 /// `"250ms"`, `"30s"`, `"10m"`, `"2h"`, within `range`.
 pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Fault> {

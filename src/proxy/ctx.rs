@@ -1,9 +1,11 @@
 //! What is known of one request, from its head to its record.
 
-use super::{client::Client, shared::Shared};
+use super::{
+    client::Client,
+    shared::{InForce, Shared},
+};
 use crate::{
     auth::VerifiedToken,
-    config::Gateway,
     limit::{BulkSlot, Policy},
     observe::{Exchange, Ids},
     pipeline::{Forward, Target},
@@ -27,7 +29,7 @@ const LINE: usize = 1024;
 /// What is known of one request, from its head to its record.
 #[expect(clippy::struct_excessive_bools, reason = "facts of the request that have nothing to do with each other")]
 pub struct Ctx {
-    pub(super) gateway: Arc<Gateway>,
+    pub(super) gateway: Arc<InForce>,
     pub(super) began: Now,
     pub(super) client: Client,
     /// The connection's other end; `None` on a unix socket.
@@ -161,7 +163,7 @@ impl Ctx {
             host: request.host().unwrap_or_default(),
             path: request.raw_path(),
             target: self.target,
-            route: shared.metrics.place_name(self.target),
+            route: self.gateway.metrics.place_name(self.target),
             protocol: protocol(request.parts.version),
             status: measured.status,
             outcome: self.outcome,
@@ -181,7 +183,7 @@ impl Ctx {
             user_agent: text(header::USER_AGENT),
             origin: text(header::ORIGIN),
         };
-        shared.metrics.record(&exchange);
+        shared.metrics.record(&self.gateway.metrics, &exchange);
         let log = &self.gateway.log;
         if exchange.is_logged(log, || chance(&self.ids.traceparent)) {
             // Formatted before the queue is touched: all workers share its lock.

@@ -66,16 +66,16 @@ impl Phases {
             };
             let (error, again) = match attempt {
                 Attempt::Done => return Ok(()),
-                Attempt::Unsent(error) => (error, self.may_retry(ctx)),
+                Attempt::Unsent(error) => (error, Self::may_retry(ctx)),
                 Attempt::Failed(error) => {
-                    let again = self.retries_after(&error, session, ctx);
+                    let again = Self::retries_after(&error, session, ctx);
                     (error, again)
                 }
             };
             if again {
                 continue;
             }
-            let Some(rejection) = self.judge_failure(&error, ctx) else { return Err(error) };
+            let Some(rejection) = Self::judge_failure(&error, ctx) else { return Err(error) };
             return Box::pin(self.reject(session, ctx, &rejection)).await.map(|_| ());
         }
     }

@@ -3,9 +3,10 @@
 use super::{
     Clock,
     connection::{Connection, Socket},
+    entrance::{Door, Entrance},
 };
 use crate::config::ListenerAddress;
-use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream};
+use pingora_core::{apps::ServerApp, protocols::Stream};
 use prometheus::IntGauge;
 use std::{
     io,
@@ -159,10 +160,8 @@ impl Drop for Open {
 
 /// What a listener does with its connections.
 pub struct Serving<A> {
-    /// The application.
-    pub app: Arc<A>,
-    /// TLS before it.
-    pub tls: Option<Arc<Acceptor>>,
+    /// What each meets; asked anew for each.
+    pub door: Door<A>,
     /// Becomes true when the process stops accepting.
     pub shutdown: watch::Receiver<bool>,
     /// For the framework's records.
@@ -174,8 +173,7 @@ pub struct Serving<A> {
 impl<A> Clone for Serving<A> {
     fn clone(&self) -> Self {
         Self {
-            app: Arc::clone(&self.app),
-            tls: self.tls.clone(),
+            door: Arc::clone(&self.door),
             shutdown: self.shutdown.clone(),
             clock: self.clock,
             connections: Arc::clone(&self.connections),
@@ -233,7 +231,9 @@ impl Accepting {
 
 /// One connection, from the handshake to its end.
 async fn serve<A: ServerApp + Send + Sync + 'static>(connection: Connection, serving: Serving<A>, _open: Open) {
-    let stream: Stream = match &serving.tls {
+    let entrance = serving.door.load_full();
+    let Entrance { app, tls } = &*entrance;
+    let stream: Stream = match tls {
         None => Box::new(connection),
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
             Ok(Ok(stream)) => Box::new(stream),
@@ -244,8 +244,8 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(connection: Connection, ser
             Err(_) => return,
         },
     };
-    let mut next = serving.app.process_new(stream, &serving.shutdown).await;
+    let mut next = app.process_new(stream, &serving.shutdown).await;
     while let Some(stream) = next {
-        next = serving.app.process_new(stream, &serving.shutdown).await;
+        next = app.process_new(stream, &serving.shutdown).await;
     }
 }

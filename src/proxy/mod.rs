@@ -1,22 +1,26 @@
 //! Pingora and the clocks: connections, phases, and the process around them. Each phase is short and calls what decides.
 
+mod background;
 mod bodies;
 mod client;
 mod clock;
 mod connection;
 mod ctx;
 mod direct;
+mod entrance;
 mod heads;
 mod idle;
 mod listeners;
 mod logger;
 mod peers;
 mod phases;
+mod reload;
 mod server;
 mod shared;
 mod tls;
 mod writer;
 
 pub use clock::Clock;
+pub use reload::{ReloadDesk, ReloadError, Reloaded, Unavailable};
 pub use server::{RunError, Running, Stop, start};
-pub use shared::Shared;
+pub use shared::{InForce, Shared};

@@ -135,7 +135,7 @@ impl ProxyHttp for Phases {
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Box<Ctx>, mut error: Box<Error>) -> Box<Error> {
         // Nothing was sent: the request never reached a server, whatever its method.
-        let retry = self.may_retry(ctx);
+        let retry = Self::may_retry(ctx);
         error.set_retry(retry);
         error
     }
@@ -148,13 +148,13 @@ impl ProxyHttp for Phases {
         ctx: &mut Box<Ctx>,
         _reused: bool,
     ) -> Box<Error> {
-        let retry = self.retries_after(&error, session, ctx);
+        let retry = Self::retries_after(&error, session, ctx);
         error.set_retry(retry);
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Ctx>) -> FailToProxy {
-        let rejection = self.judge_failure(error, ctx);
+        let rejection = Self::judge_failure(error, ctx);
         let Some(rejection) = rejection.filter(|_| final_status(session).is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
@@ -170,7 +170,7 @@ impl ProxyHttp for Phases {
         // Without an end of its response the upstream was waited for until now.
         let upstream_ns = ctx.upstream_began_ns.map(|began| ctx.upstream_ended_ns.unwrap_or(ended_ns).saturating_sub(began));
         if let (Some(forward), Some(took)) = (&ctx.forward, upstream_ns) {
-            self.shared.metrics.upstream_took(forward.upstream(), took);
+            ctx.gateway.metrics.upstream_took(forward.upstream(), took);
         }
         let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
         let response_bytes = session.body_bytes_sent() as u64;
@@ -197,11 +197,11 @@ impl ProxyHttp for Phases {
 
 impl Phases {
     /// Counts a failure, and says what it means for the client: nothing when the client is gone.
-    pub(super) fn judge_failure(&self, error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
+    pub(super) fn judge_failure(error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
-                self.shared.metrics.upstream_failed(forward.upstream(), peers::failure(error));
+                ctx.gateway.metrics.upstream_failed(forward.upstream(), peers::failure(error));
             }
             ctx.outcome = Outcome::UpstreamFailed;
             // The error's own words may quote header fields of either side.
@@ -211,12 +211,12 @@ impl Phases {
     }
 
     /// Whether a request that failed is sent again: it was not answered, sending it twice does no harm, and it did not take long.
-    pub(super) fn retries_after(&self, error: &Error, session: &Session, ctx: &mut Ctx) -> bool {
+    pub(super) fn retries_after(error: &Error, session: &Session, ctx: &mut Ctx) -> bool {
         let unanswered = final_status(session).is_none() && ctx.upstream_status.is_none();
         let harmless = session.req_header().method.is_idempotent() && ctx.request_bytes == 0;
         let by_upstream = *error.esource() == ErrorSource::Upstream;
         let quick = peers::failure(error) != UpstreamFailure::Timeout;
-        unanswered && harmless && by_upstream && quick && self.may_retry(ctx)
+        unanswered && harmless && by_upstream && quick && Self::may_retry(ctx)
     }
 
     /// The next server to ask, and how.
@@ -227,7 +227,7 @@ impl Phases {
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
         let Some((place, address)) = upstream.next(ctx.tried) else {
-            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
             return Err(Error::explain(ErrorType::ConnectNoRoute, "no address is known").into_up());
         };
@@ -301,8 +301,7 @@ impl Phases {
 
     /// Decides again once the issuer's keys were looked for, as of then.
     async fn decide_with_keys(&self, session: &Session, ctx: &mut Ctx, issuer: IssuerIndex, reserved: AddressCharge) -> Decision {
-        let gateway = Arc::clone(&ctx.gateway);
-        if let Some(issuer) = gateway.auth.authenticator.issuers().get(issuer.0) {
+        if let Some(issuer) = ctx.gateway.auth.authenticator.issuers().get(issuer.0) {
             self.shared.keys.await_keys(issuer).await;
         }
         ctx.decided = self.shared.clock.now();
@@ -315,7 +314,7 @@ impl Phases {
     async fn let_through(&self, session: &mut Session, ctx: &mut Ctx, mut forward: Forward) -> Result<bool> {
         ctx.bulk = forward.take_bulk();
         if !ctx.gateway.upstreams.at(forward.upstream()).has_address() {
-            self.shared.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
+            ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             return Box::pin(self.reject(session, ctx, &Rejection::NoUpstream)).await;
         }
         ctx.forward = Some(forward);
@@ -335,7 +334,7 @@ impl Phases {
 
     /// Counts a decision and keeps what the response and the record need of it.
     fn take_up(&self, decision: Decision, ctx: &mut Ctx) -> Action {
-        self.shared.metrics.token_seen(decision.token);
+        ctx.gateway.metrics.token_seen(decision.token);
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
@@ -404,14 +403,14 @@ impl Phases {
     }
 
     /// Takes a retry if one is left.
-    pub(super) fn may_retry(&self, ctx: &mut Ctx) -> bool {
+    pub(super) fn may_retry(ctx: &mut Ctx) -> bool {
         let Some(forward) = &ctx.forward else { return false };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
         if ctx.retries >= upstream.settings.retries {
             return false;
         }
         ctx.retries += 1;
-        self.shared.metrics.upstream_retried(forward.upstream());
+        ctx.gateway.metrics.upstream_retried(forward.upstream());
         true
     }
 }

@@ -1,20 +1,21 @@
 //! What all connections share.
 
-use super::Clock;
+use super::{Clock, reload::ReloadDesk};
 use crate::{
     config::Gateway,
-    observe::{LogQueue, Metrics, RequestIds},
+    observe::{Handles, LogQueue, Metrics, RequestIds},
     remote::KeyFetcher,
     state::State,
+    time::Now,
 };
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 /// The configuration in force, the state, and the ways to record.
 #[derive(Debug)]
 pub struct Shared {
     /// The one cell of the configuration; loaded once by each request.
-    pub gateway: ArcSwap<Gateway>,
+    pub gateway: ArcSwap<InForce>,
     /// Buckets and verified tokens.
     pub state: State,
     /// Every metric family.
@@ -27,4 +28,36 @@ pub struct Shared {
     pub log: Arc<LogQueue>,
     /// Names of requests.
     pub ids: RequestIds,
+    /// Where a reload is asked for.
+    pub reloads: ReloadDesk,
+}
+
+/// A configuration that was taken up, with what belongs to it alone: an index that it gave out is good for all of this, and for
+/// nothing of another. It lives until the last request that began under it has ended.
+#[derive(Debug)]
+pub struct InForce {
+    gateway: Gateway,
+    /// What its requests count with.
+    pub metrics: Handles,
+    /// 1 at the start, one more after each reload.
+    pub generation: u64,
+    /// When it was taken up.
+    pub since: Now,
+}
+
+impl InForce {
+    /// Its series are in the metrics from now on.
+    #[must_use]
+    pub fn new(gateway: Gateway, metrics: &Metrics, generation: u64, since: Now) -> Self {
+        Self { metrics: metrics.handles(&gateway), gateway, generation, since }
+    }
+}
+
+/// A configuration in force is a configuration.
+impl Deref for InForce {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.gateway
+    }
 }

@@ -19,7 +19,7 @@ pub use files::write_private;
 pub use jwks::KeyFetcher;
 pub use key_status::{Clock, FetchResult, KeyStatus, OnFetch};
 pub use locked_file::LockedFile;
-pub use names::resolve_names;
+pub use names::{look_up_unknown, resolve_names};
 pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ pub struct Upstreams(pub Vec<Upstream>);
 pub struct Upstream {
     /// What was configured.
     pub settings: UpstreamSettings,
-    /// Its servers.
-    pub servers: Vec<Server>,
+    /// Its servers; one that stays in the next configuration is shared with it.
+    pub servers: Vec<Arc<Server>>,
     turn: AtomicUsize,
 }
 
@@ -44,6 +44,16 @@ impl Upstreams {
         Self(settings.into_iter().map(Upstream::new).collect())
     }
 
+    /// Takes over from an earlier configuration what is known of the servers that are still there: where their names lead, and
+    /// whose turn it is.
+    pub fn inherit(&mut self, old: &Self) {
+        for upstream in &mut self.0 {
+            if let Some(before) = old.0.iter().find(|before| before.settings.name == upstream.settings.name) {
+                upstream.inherit(before);
+            }
+        }
+    }
+
     /// The upstream at an index that the configuration gave out.
     #[must_use]
     pub fn at(&self, index: UpstreamIndex) -> &Upstream {
@@ -53,8 +63,17 @@ impl Upstreams {
 
 impl Upstream {
     fn new(settings: UpstreamSettings) -> Self {
-        let servers = settings.servers.iter().cloned().map(Server::new).collect();
+        let servers = settings.servers.iter().cloned().map(Server::new).map(Arc::new).collect();
         Self { settings, servers, turn: AtomicUsize::new(0) }
+    }
+
+    fn inherit(&mut self, old: &Self) {
+        self.turn = AtomicUsize::new(old.turn.load(Ordering::Relaxed));
+        for server in &mut self.servers {
+            if let Some(before) = old.servers.iter().find(|before| before.address == server.address) {
+                *server = Arc::clone(before);
+            }
+        }
     }
 
     /// The next server in turn that is not among `tried`, and one of its addresses; when all were tried, the next in turn.

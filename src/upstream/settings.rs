@@ -17,6 +17,11 @@ pub struct UpstreamSettings {
     pub retries: u32,
 }
 
+impl UpstreamSettings {
+    /// Largest `retries`.
+    pub const MOST_RETRIES: u32 = 10;
+}
+
 /// `http://host[:port]` or `https://host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {

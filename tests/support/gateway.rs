@@ -1,5 +1,5 @@
 //! The gateway's own binary, run as its users run it.
-use super::{Client, DEADLINE, Lines, Response, Tool};
+use super::{Client, DEADLINE, Lines, Response, Tool, request};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -197,6 +197,29 @@ impl Gateway {
 
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
+    }
+
+    /// SIGHUP, and waits until it is obeyed; whether it was a success.
+    pub fn reload(&self) -> bool {
+        const RELOADS: &str = "stackflow_gateway_config_reload_total";
+        let before = self.metric(RELOADS);
+        self.signal("HUP");
+        self.wait_metric(RELOADS, before + 1.0);
+        self.metric("stackflow_gateway_config_last_reload_success") > 0.5
+    }
+
+    /// Writes another configuration over its own.
+    pub fn rewrite(&self, config: &str) {
+        fs::write(self.path("gateway.toml"), config).unwrap();
+    }
+
+    /// Asks the admin listener for something else than GET.
+    pub fn admin_ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut client = Client::connect(self.admin);
+        let host = self.admin.to_string();
+        let own = if headers.iter().any(|(name, _)| *name == "Host") { None } else { Some(("Host", host.as_str())) };
+        client.send(&request(method, path, &[own.as_slice(), headers].concat(), b""));
+        client.read_response(method)
     }
 
     /// Waits for the end of the process.

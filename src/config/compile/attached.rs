@@ -1,4 +1,4 @@
-//! The files that the configuration names: certificates with their keys, authorities, key sets, the log.
+//! The files that the configuration names: certificates with their keys, authorities, key sets, the log, secrets.
 //!
 //! They are looked at before anything is bound, so that a start fails whole instead of half. Nothing is written, so whether a folder
 //! lets a new file be made shows only when it is made. Expiry is not judged: it is a matter of the moment, not of the configuration.
@@ -9,7 +9,9 @@ use crate::{
         file::Attached,
         pem::{self, PemError},
         report::{Fault, Placed, Report},
+        value::{WrittenSecret, excerpt},
     },
+    secret::Secret,
 };
 use rustls::{
     crypto::aws_lc_rs,
@@ -25,9 +27,13 @@ use std::{
 const CERTIFICATE: &str = "listeners.tls.certificate";
 const PRIVATE_KEY: &str = "listeners.tls.private_key";
 const KEY_CACHE: &str = "auth.issuers.jwks_cache_file";
+const ADMIN_TOKEN: &str = "admin.token";
+/// Of a secret, in characters.
+const SHORTEST_SECRET: usize = 16;
 
-/// Reads each file and reports what cannot be used.
-pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
+/// Reads each file and reports what cannot be used. Gives the admin listener's token, the one content that is kept.
+pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret> {
+    let mut admin_token = None;
     for (index, file) in attached.iter().enumerate() {
         match file {
             Attached::Certificate { certificate, private_key } => check_certificate(report, certificate, private_key),
@@ -46,8 +52,13 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) {
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
             }
+            Attached::AdminToken(token) => {
+                secret(&token.value)
+                    .map_or_else(|fault| report.add(token.at, ADMIN_TOKEN, fault), |read| admin_token = Some(read));
+            }
         }
     }
+    admin_token
 }
 
 /// The whole of a text file.
@@ -159,7 +170,27 @@ fn named(file: &Attached) -> [Option<&PathBuf>; 2] {
         Attached::Authorities { path, .. } | Attached::KeySet { path } | Attached::KeyCache { path } | Attached::Log { path } => {
             [Some(&path.value), None]
         }
+        Attached::AdminToken(Placed { value: WrittenSecret::File(path), .. }) => [Some(path), None],
+        Attached::AdminToken(_) => [None, None],
     }
+}
+
+/// The secret itself, without the end of its line. One that could be guessed, or sent in no header, is refused.
+fn secret(written: &WrittenSecret) -> Result<Secret, Fault> {
+    let text = match written {
+        WrittenSecret::Plain(secret) => Ok(secret.expose().to_owned()),
+        WrittenSecret::Variable(name) => std::env::var(name).map_err(|_| {
+            let what = format!("there is no environment variable `{}`", excerpt(name));
+            Fault::new(what, "set it for the gateway's process, or write { file = \"PATH\" }")
+        }),
+        WrittenSecret::File(path) => fs::read_to_string(path).map_err(|error| unreadable(path, &error)),
+    }?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.len() < SHORTEST_SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = format!("is not {SHORTEST_SECRET} or more printable characters without spaces");
+        return Err(Fault::new(what, "make one with `openssl rand -hex 32`"));
+    }
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// Only a regular file is opened: to open a pipe waits for its reader.

@@ -21,7 +21,7 @@ pub(super) fn listeners(root: &Table<'_>, attached: &mut Vec<Attached>) -> (Vec<
     }
     let listeners: Vec<_> = read.into_iter().flatten().collect();
     refuse_shared_addresses(root, &listeners);
-    let admin = section(root, "admin", |table| admin(table, &listeners));
+    let admin = section(root, "admin", |table| admin(table, &listeners, attached));
     (listeners.into_iter().map(|placed| placed.value).collect(), admin)
 }
 
@@ -92,7 +92,7 @@ fn refuse_shared_addresses(root: &Table<'_>, listeners: &[Placed<Listener>]) {
     }
 }
 
-fn admin(table: &Table<'_>, listeners: &[Placed<Listener>]) -> Admin {
+fn admin(table: &Table<'_>, listeners: &[Placed<Listener>], attached: &mut Vec<Attached>) -> Admin {
     let default = ListenerAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)));
     let Placed { at, value: address } = table.text_or("address", default, address::listener);
     if address::is_public(&address) {
@@ -107,7 +107,11 @@ fn admin(table: &Table<'_>, listeners: &[Placed<Listener>]) -> Admin {
         table.fault(at, "address", fault);
     }
     let hosts = table.list("hosts", url::host_name).map(super::values).unwrap_or_default();
-    Admin { address, hosts }
+    if let Some(token) = table.secret("token", path(table)) {
+        attached.push(Attached::AdminToken(token));
+    }
+    // A token in a variable or a file is read later.
+    Admin { address, hosts, token: None }
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ fn the_shipped_files_have_no_problem() {
 fn what_the_shipped_files_show_as_comments_has_no_problem_either() {
     let (file, problems) = read_text(&uncommented());
     assert_eq!(problems, "");
-    assert_eq!((file.listeners.len(), file.attached.len()), (2, 3));
+    assert_eq!((file.listeners.len(), file.attached.len()), (2, 4));
     assert!(file.auth.token_endpoint.is_some());
     assert_eq!(file.response_headers.set.len() + file.response_headers.remove.len(), 2);
 }

@@ -45,7 +45,7 @@ fn upstream(name: &str, table: &Table<'_>) -> UpstreamSettings {
         preserve_host: table.boolean("preserve_host", true),
         connect_timeout: table.duration("connect_timeout", Duration::from_secs(2), &(MILLISECOND..=HOUR)),
         response_timeout: table.duration("response_timeout", Duration::from_secs(29), &(MILLISECOND..=HOUR)),
-        retries: table.integer_u32("retries", 1, &(0..=10)),
+        retries: table.integer_u32("retries", 1, &(0..=UpstreamSettings::MOST_RETRIES)),
     };
     table.word("protocol", (), &[("http", ())]);
     table.word("balance", (), &[("round_robin", ())]);

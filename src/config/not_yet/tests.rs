@@ -11,7 +11,6 @@ fn these_are_not_in_this_version() {
     let expected = [
         "server.upgrade_socket",
         "listeners.proxy_protocol",
-        "admin.token",
         "bounds.header_timeout",
         "bounds.body_timeout",
         "bounds.write_timeout",

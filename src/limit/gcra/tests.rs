@@ -288,6 +288,27 @@ fn a_clock_that_jumps_back_admits_nothing_twice() {
     assert_eq!(quota.charge(tat, 0).map_err(|empty| empty.wait_ns), Err(11 * SECOND_NS));
 }
 
+proptest! {
+    /// A reload changes the quota and leaves the bucket, which the old quota (or a request that still carries it) wrote.
+    #[test]
+    fn whatever_another_quota_left_the_bound_of_the_present_one_holds(
+        (old_rate, old_burst, before) in histories(),
+        (rate, burst, times) in histories(),
+    ) {
+        let (old, present) = (quota(old_rate, old_burst), quota(rate, burst));
+        let left = before.iter().fold(0, |tat, now| old.charge(tat, *now).unwrap_or(tat));
+        // The histories meet: the second begins where the first ended.
+        let (first, start) = (times[0], before[before.len() - 1]);
+        let mut tat = left;
+        let admitted: Vec<u64> = times.iter().map(|now| start + (now - first)).filter(|now| match present.charge(tat, *now) {
+            Ok(charged) => { tat = charged; true }
+            Err(_) => false,
+        }).collect();
+        prop_assert!(holds_the_bound(present, &admitted));
+        prop_assert!(tat >= left, "what was owed is not forgiven");
+    }
+}
+
 #[test]
 fn a_larger_burst_gives_its_tokens_at_once() {
     let tat = (0..10).fold(0, |tat, _| quota(10, 10).charge(tat, 0).expect("BUG: within the burst"));

@@ -1,6 +1,6 @@
 //! Every family, labels out of closed sets, and each event counted once.
 
-use super::{Metrics, UpstreamFailure};
+use super::{Handles, Metrics, UpstreamFailure};
 use crate::remote::FetchResult;
 use crate::{
     auth::{InvalidReason, IssuerIndex, test_keys::ISSUER},
@@ -50,12 +50,18 @@ const FAMILIES: [&str; 25] = [
 struct Scraped {
     world: World,
     metrics: Metrics,
+    handles: Handles,
 }
 
 impl Scraped {
     fn new() -> Self {
         let world = World::new("");
-        Self { metrics: Metrics::new(&world.gateway, now()), world }
+        let metrics = Metrics::new(now());
+        Self { handles: metrics.handles(&world.gateway), metrics, world }
+    }
+
+    fn record(&self, exchange: &Exchange<'_>) {
+        self.metrics.record(&self.handles, exchange);
     }
 
     fn text(&self) -> String {
@@ -118,7 +124,7 @@ fn named(text: &str, kind: &str) -> BTreeSet<String> {
 #[test]
 fn every_family_is_in_a_scrape_and_no_other() {
     let scraped = Scraped::new();
-    scraped.metrics.record(&exchange("GET", "/x"));
+    scraped.record(&exchange("GET", "/x"));
     scraped.metrics.certificate_ends(&ListenerAddress::Unix(PathBuf::from("/run/x")), 1.0);
     let own = named(&scraped.text(), "# TYPE ")
         .into_iter()
@@ -141,11 +147,11 @@ fn label_values(text: &str) -> BTreeSet<&str> {
 #[test]
 fn nothing_of_a_request_becomes_a_label() {
     let scraped = Scraped::new();
-    scraped.metrics.record(&exchange("OTHER", "x"));
+    scraped.record(&exchange("OTHER", "x"));
     let before = scraped.text();
     for method in ["BREW", "get", "GET ", "x\",code=\"1", "\u{2028}", ""] {
         for path in ["/made-up", "/prod/api/v1/incidents/1", "\"}\n", ""] {
-            scraped.metrics.record(&exchange(method, path));
+            scraped.record(&exchange(method, path));
         }
     }
     let after = scraped.text();
@@ -158,9 +164,9 @@ fn nothing_of_a_request_becomes_a_label() {
 fn an_exchange_is_counted_once_under_its_place() {
     let scraped = Scraped::new();
     for _ in 0..2 {
-        scraped.metrics.record(&Exchange { target: Target::Route(RouteIndex(0)), ..exchange("GET", "/x") });
+        scraped.record(&Exchange { target: Target::Route(RouteIndex(0)), ..exchange("GET", "/x") });
     }
-    scraped.metrics.record(&Exchange { target: Target::Ping, status: 503, outcome: Outcome::Answered, ..exchange("HEAD", "/x") });
+    scraped.record(&Exchange { target: Target::Ping, status: 503, outcome: Outcome::Answered, ..exchange("HEAD", "/x") });
     scraped.check("requests_total{code=\"200\",method=\"GET\",outcome=\"forwarded\",route=\"/incidents\"}", 2.0);
     scraped.check("requests_total{code=\"503\",method=\"HEAD\",outcome=\"answered\",route=\"ping\"}", 1.0);
     scraped.check("request_duration_seconds_count{route=\"/incidents\"}", 2.0);
@@ -177,10 +183,10 @@ fn many_threads_lose_no_count() {
     let scraped = Scraped::new();
     std::thread::scope(|scope| {
         for thread in 0..4_u16 {
-            let metrics = &scraped.metrics;
+            let scraped = &scraped;
             scope.spawn(move || {
                 for status in 0..100 {
-                    metrics.record(&Exchange { status: 200 + status % 10 + thread % 2, ..exchange("GET", "/x") });
+                    scraped.record(&Exchange { status: 200 + status % 10 + thread % 2, ..exchange("GET", "/x") });
                 }
             });
         }
@@ -195,7 +201,7 @@ fn many_threads_lose_no_count() {
 
 /// The name of a place, which is also its label.
 fn place(target: Target, expected: &str) {
-    assert_eq!(Scraped::new().metrics.place_name(target), expected);
+    assert_eq!(Scraped::new().handles.place_name(target), expected);
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn how_a_token_fared_is_counted_by_issuer() {
         let series = format!("auth_total{{issuer=\"{issuer}\",result=\"{result}\"}}");
         assert!(scraped.text().contains(&series), "{series} is there before it counts");
         let before = scraped.value(&series);
-        scraped.metrics.token_seen(token);
+        scraped.handles.token_seen(token);
         scraped.check(&series, before + 1.0);
     };
     let issuer = IssuerIndex(0);
@@ -247,7 +253,7 @@ fn how_a_token_fared_is_counted_by_issuer() {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     };
     let before = total(&scraped.text());
-    scraped.metrics.token_seen(TokenSeen::No);
+    scraped.handles.token_seen(TokenSeen::No);
     assert!((total(&scraped.text()) - before).abs() < f64::EPSILON);
 }
 
@@ -255,10 +261,10 @@ fn how_a_token_fared_is_counted_by_issuer() {
 fn a_failed_fetch_of_keys_does_not_move_the_last_good_one() {
     let scraped = Scraped::new();
     let last = format!("jwks_last_success_timestamp_seconds{{issuer=\"{ISSUER}\"}}");
-    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Failed, now());
+    scraped.metrics.key_fetch(ISSUER, FetchResult::Failed, now());
     scraped.check(&last, 0.0);
-    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Updated, now());
-    scraped.metrics.key_fetch(IssuerIndex(0), FetchResult::Unchanged, now());
+    scraped.metrics.key_fetch(ISSUER, FetchResult::Updated, now());
+    scraped.metrics.key_fetch(ISSUER, FetchResult::Unchanged, now());
     scraped.check(&last, 1_800_000_000.0);
     for result in ["failed", "updated", "unchanged"] {
         scraped.check(&format!("jwks_refresh_total{{issuer=\"{ISSUER}\",result=\"{result}\"}}"), 1.0);
@@ -270,12 +276,12 @@ fn what_an_upstream_fails_takes_and_retries_is_counted() {
     let scraped = Scraped::new();
     let upstream = UpstreamIndex(0);
     for kind in UpstreamFailure::ALL {
-        scraped.metrics.upstream_failed(upstream, kind);
+        scraped.handles.upstream_failed(upstream, kind);
         scraped.check(&format!("upstream_failures_total{{kind=\"{}\",upstream=\"api\"}}", kind.label()), 1.0);
     }
-    scraped.metrics.upstream_retried(upstream);
+    scraped.handles.upstream_retried(upstream);
     scraped.check("upstream_retries_total{upstream=\"api\"}", 1.0);
-    scraped.metrics.upstream_took(upstream, 500_000_000);
+    scraped.handles.upstream_took(upstream, 500_000_000);
     scraped.check("upstream_duration_seconds_sum{upstream=\"api\"}", 0.5);
     scraped.check("upstream_healthy{server=\"http://127.0.0.1:3000\",upstream=\"api\"}", 1.0);
 }
@@ -318,4 +324,72 @@ fn users_beyond_the_bound_are_counted_as_untracked() {
     }
     scraped.check("limit_decisions_total{decision=\"untracked\",policy=\"user\"}", 1.0);
     scraped.check("limit_users", 1.0);
+}
+
+/// A gateway whose table of routes, issuers and upstreams is another, in another order.
+fn another() -> World {
+    let text = "[[listeners]]\naddress = \"127.0.0.1:8080\"\n[[auth.issuers]]\nissuer = \"https://another.example\"\nclient_ids = \"any\"\n\
+                [upstreams.other]\nservers = [\"http://127.0.0.1:3001\"]\n[[routes]]\npath = \"/new\"\n[[routes]]\npath = \"/incidents\"\n";
+    World::of(crate::config::compile(std::path::Path::new("gateway.toml"), text).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+#[test]
+fn an_index_counts_under_the_name_it_has_in_its_own_configuration() {
+    let mut scraped = Scraped::new();
+    let first = || Exchange { target: Target::Route(RouteIndex(0)), ..exchange("GET", "/x") };
+    scraped.record(&first());
+    let next = scraped.metrics.handles(&another().gateway);
+    scraped.metrics.record(&next, &first());
+    scraped.metrics.record(&next, &Exchange { target: Target::Route(RouteIndex(1)), ..first() });
+    next.upstream_failed(UpstreamIndex(0), UpstreamFailure::Connect);
+    next.token_seen(TokenSeen::Verified(IssuerIndex(0)));
+    // A request of the first configuration ends after the reload.
+    scraped.record(&first());
+    scraped.handles.upstream_failed(UpstreamIndex(0), UpstreamFailure::Connect);
+    scraped.check("requests_total{code=\"200\",method=\"GET\",outcome=\"forwarded\",route=\"/new\"}", 1.0);
+    scraped.check("requests_total{code=\"200\",method=\"GET\",outcome=\"forwarded\",route=\"/incidents\"}", 3.0);
+    scraped.check("upstream_failures_total{kind=\"connect\",upstream=\"other\"}", 1.0);
+    scraped.check("upstream_failures_total{kind=\"connect\",upstream=\"api\"}", 1.0);
+    scraped.check("auth_total{issuer=\"https://another.example\",result=\"verified\"}", 1.0);
+    scraped.handles = next;
+    scraped.check("auth_total{issuer=\"https://another.example\",result=\"verified\"}", 1.0);
+}
+
+#[test]
+fn gauges_go_with_what_they_speak_of_and_counters_stay() {
+    let scraped = Scraped::new();
+    scraped.handles.upstream_retried(UpstreamIndex(0));
+    scraped.metrics.key_fetch(ISSUER, FetchResult::Updated, now());
+    let next = another();
+    let _handles = scraped.metrics.handles(&next.gateway);
+    scraped.metrics.forget(&scraped.world.gateway, &next.gateway);
+    let text = scraped.metrics.scrape(&next.gateway, &next.state.limits, 0, now());
+    let text = String::from_utf8(text).expect("a scrape is text");
+    let has = |series: &str| text.contains(&format!("stackflow_gateway_{series}"));
+    assert!(
+        !has(&format!("jwks_keys{{issuer=\"{ISSUER}\"}}"))
+            && !has(&format!("jwks_last_success_timestamp_seconds{{issuer=\"{ISSUER}\"}}"))
+    );
+    assert!(!has("upstream_healthy{server=\"http://127.0.0.1:3000\",upstream=\"api\"}"), "{text}");
+    assert!(has("upstream_healthy{server=\"http://127.0.0.1:3001\",upstream=\"other\"} 1"), "{text}");
+    assert!(has("jwks_keys{issuer=\"https://another.example\"} 0"), "{text}");
+    assert!(has("upstream_retries_total{upstream=\"api\"} 1"), "{text}");
+    assert!(has(&format!("jwks_refresh_total{{issuer=\"{ISSUER}\",result=\"updated\"}} 1")), "{text}");
+}
+
+#[test]
+fn a_reload_that_fails_moves_only_its_own_count_and_the_success() {
+    let scraped = Scraped::new();
+    let check = |ok: f64, failed: f64, success: f64, at: f64| {
+        scraped.check("config_reload_total{result=\"ok\"}", ok);
+        scraped.check("config_reload_total{result=\"failed\"}", failed);
+        scraped.check("config_last_reload_success", success);
+        scraped.check("config_last_reload_timestamp_seconds", at);
+    };
+    let begin = 1_800_000_000.0;
+    check(0.0, 0.0, 1.0, begin);
+    scraped.metrics.reload_failed();
+    check(0.0, 1.0, 0.0, begin);
+    scraped.metrics.reloaded(crate::time::Now { unix_ns: 1_800_000_007_000_000_000, ..now() });
+    check(1.0, 1.0, 1.0, begin + 7.0);
 }

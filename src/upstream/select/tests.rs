@@ -89,3 +89,35 @@ fn when_all_were_tried_they_take_turns_again() {
     let next: Vec<_> = (0..2).map(|_| upstreams.0[0].next(tried).map(|(place, _)| place)).collect();
     assert_eq!(next, [Some(0), Some(1)]);
 }
+
+/// A configuration after another: where its servers lead once it has taken over what is known.
+fn inherited(old: &Upstreams, hosts: &[&str]) -> Upstreams {
+    let mut next = upstreams(hosts);
+    next.inherit(old);
+    next
+}
+
+#[test]
+fn a_server_that_stays_is_known_in_the_next_configuration_and_another_is_not() {
+    let old = upstreams(&["one.internal", "two.internal"]);
+    old.0[0].servers[0].resolve_to(addresses(&["192.0.2.1"]));
+    old.0[0].servers[1].resolve_to(addresses(&["192.0.2.2"]));
+    let next = inherited(&old, &["three.internal", "two.internal"]);
+    assert_eq!(take(&next, 3), ["192.0.2.2"; 3]);
+    assert!(next.0[0].servers[0].addresses().is_empty());
+}
+
+#[test]
+fn what_is_found_later_is_known_to_requests_of_both_configurations() {
+    let old = upstreams(&["one.internal"]);
+    let next = inherited(&old, &["one.internal"]);
+    next.0[0].servers[0].resolve_to(addresses(&["192.0.2.7"]));
+    assert_eq!((take(&old, 1), take(&next, 1)), (vec!["192.0.2.7".to_owned()], vec!["192.0.2.7".to_owned()]));
+}
+
+#[test]
+fn turns_go_on() {
+    let old = upstreams(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    assert_eq!(take(&old, 1), ["192.0.2.1"]);
+    assert_eq!(take(&inherited(&old, &["192.0.2.1", "192.0.2.2", "192.0.2.3"]), 2), ["192.0.2.2", "192.0.2.3"]);
+}

@@ -6,7 +6,9 @@ use crate::config::{
     file::Attached,
     pem::tests::made as certificate,
     report::{Placed, Report},
+    value::WrittenSecret,
 };
+use crate::secret::Secret;
 use rcgen::KeyPair;
 use std::path::Path;
 
@@ -30,6 +32,47 @@ fn check_authorities(text: &str, expected: &str) {
     let authorities =
         |file: &dyn Fn(&str) -> Placed<_>| Attached::Authorities { key: "ca_file".to_owned(), path: file("ca.pem") };
     assert_eq!(problems(&[("ca.pem", text)], authorities), expected);
+}
+
+fn check_token(content: &str, expected: &str) {
+    let token = |file: &dyn Fn(&str) -> Placed<std::path::PathBuf>| {
+        let Placed { at, value } = file("token");
+        Attached::AdminToken(Placed { at, value: WrittenSecret::File(value) })
+    };
+    assert_eq!(problems(&[("token", content)], token), expected);
+}
+
+#[test]
+fn a_token_that_could_be_guessed_or_sent_in_no_header_is_refused_and_not_shown() {
+    let expected = "admin.token: is not 16 or more printable characters without spaces";
+    for token in
+        ["", "\n", "hunter2", "0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n0123456789abcdef", "0123456789äbcdef"]
+    {
+        check_token(token, expected);
+    }
+    check_token("0123456789abcdef\r\n", "");
+}
+
+#[test]
+fn a_token_that_is_nowhere_is_refused() {
+    let file = |file: &dyn Fn(&str) -> Placed<std::path::PathBuf>| {
+        let Placed { at, value } = file("token");
+        Attached::AdminToken(Placed { at, value: WrittenSecret::File(value) })
+    };
+    assert_eq!(problems(&[], file), "admin.token: there is no file `token`");
+    let variable = WrittenSecret::Variable("STACKFLOW_GATEWAY_NO_SUCH_VARIABLE".to_owned());
+    let variable =
+        |_: &dyn Fn(&str) -> Placed<std::path::PathBuf>| Attached::AdminToken(Placed { at: 0, value: variable.clone() });
+    let expected = "admin.token: there is no environment variable `STACKFLOW_GATEWAY_NO_SUCH_VARIABLE`";
+    assert_eq!(problems(&[], variable), expected);
+}
+
+#[test]
+fn a_token_is_kept_without_the_end_of_its_line() {
+    let report = Report::new(Path::new("gateway.toml"), "", &[]);
+    let written = WrittenSecret::Plain(Secret::new("0123456789abcdef\n".to_owned()));
+    let token = check(&report, &[Attached::AdminToken(Placed { at: 0, value: written })]);
+    assert_eq!(token.as_ref().map(Secret::expose), Some("0123456789abcdef"));
 }
 
 #[test]

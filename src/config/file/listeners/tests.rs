@@ -202,12 +202,15 @@ hosts = ["http://gateway"]"#,
 }
 
 #[test]
-fn an_admin_token_is_not_in_this_version_and_not_shown() {
-    check(
-        r#"[admin]
-token = "hunter2""#,
-        "2:1: admin.token: not in this version; remove it; POST is accepted from loopback addresses and the unix socket only",
-    );
+fn an_admin_token_is_in_one_place() {
+    let remedy = "write { file = \"PATH\" } or { env = \"NAME\" }";
+    check("[admin]\ntoken = 7", &format!("2:9: admin.token: is a whole number; {remedy}"));
+    check("[admin]\ntoken = {}", &format!("2:9: admin.token: is not said to be in one place; {remedy}"));
+    let twice = "[admin]\ntoken = { env = \"TOKEN\", file = \"token\" }";
+    check(twice, &format!("2:9: admin.token: is not said to be in one place; {remedy}"));
+    check("[admin]\ntoken = { env = \"TOKEN\" }", "");
+    check("[admin]\ntoken = { file = \"token\" }", "");
+    check("[admin]\ntoken = \"hunter2\"", "");
 }
 
 #[test]

@@ -1,0 +1,181 @@
+//! What a listener's next connection meets: TLS, and the application with its options. Both belong to a configuration and are
+//! replaced by a reload; a connection keeps those that it met.
+//!
+//! The framework's proxies, with their pools of connections to the servers, live as long as the process. What they would fix at
+//! the start is not left to them: the options of connections are given by [`App`], and retries are counted by the phases.
+
+use super::{
+    phases::Phases,
+    shared::Shared,
+    tls::{TlsError, server_config},
+};
+use crate::{
+    config::{Bounds, Gateway, Listener, ListenerAddress},
+    observe::Metrics,
+    upstream::UpstreamSettings,
+};
+use arc_swap::ArcSwap;
+use pingora_core::{
+    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream},
+    connectors::{ConnectorOptions, TransportConnector},
+    listeners::tls::Acceptor,
+    protocols::http::{
+        ServerSession,
+        v2::server::{H2Options, default_h2_options},
+    },
+    server::{ShutdownWatch, configuration::ServerConf},
+};
+use pingora_proxy::HttpProxy;
+use std::{pin::Pin, sync::Arc};
+
+/// Idle connections kept to the servers.
+const UPSTREAM_POOL: usize = 1024;
+
+/// What a connection is served by.
+pub struct Entrance<A> {
+    /// The application.
+    pub app: Arc<A>,
+    /// TLS before it.
+    pub tls: Option<Arc<Acceptor>>,
+}
+
+/// One listener's [`Entrance`], loaded by each new connection.
+pub type Door<A> = Arc<ArcSwap<Entrance<A>>>;
+
+/// The framework's proxy, with the options of one configuration.
+pub struct App {
+    proxy: Arc<HttpProxy<Phases>>,
+    server_options: HttpServerOptions,
+    h2_options: H2Options,
+}
+
+impl HttpServerApp for App {
+    /// Written out: `async` would put a second box around the future of every request.
+    fn process_new_http<'life0, 'life1, 'async_trait>(
+        self: &'life0 Arc<Self>,
+        session: ServerSession,
+        shutdown: &'life1 ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.proxy.process_new_http(session, shutdown)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        Some(self.h2_options.clone())
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.server_options)
+    }
+}
+
+/// TLS of a configuration's listeners, ready before anything of the configuration is taken up.
+pub struct PreparedTls(Vec<Option<(Arc<Acceptor>, f64)>>);
+
+impl PreparedTls {
+    /// Reads certificates and keys of all listeners.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub fn read(gateway: &Gateway) -> Result<Self, TlsError> {
+        gateway.listeners.iter().map(acceptor).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn acceptor(listener: &Listener) -> Result<Option<(Arc<Acceptor>, f64)>, TlsError> {
+    let Some(tls) = &listener.tls else { return Ok(None) };
+    let (config, ends) = server_config(tls, listener.http2)?;
+    Ok(Some((Arc::new(Acceptor::from_server_config(config)), ends)))
+}
+
+/// The doors of all listeners, by their addresses.
+pub struct Doors {
+    proxies: Proxies,
+    doors: Vec<(ListenerAddress, Door<App>)>,
+}
+
+impl Doors {
+    /// The doors of the first configuration.
+    pub fn new(shared: &Arc<Shared>, gateway: &Gateway, tls: &PreparedTls) -> Self {
+        let proxies = Proxies::new(shared, gateway.server.threads);
+        let door = |(listener, tls): (&Listener, &Option<(Arc<Acceptor>, f64)>)| {
+            let entrance = proxies.entrance(&gateway.bounds, listener, tls.as_ref(), &shared.metrics);
+            (listener.address.clone(), Arc::new(ArcSwap::from_pointee(entrance)))
+        };
+        let doors = gateway.listeners.iter().zip(&tls.0).map(door).collect();
+        Self { proxies, doors }
+    }
+
+    /// In the order of the first configuration.
+    pub fn all(&self) -> impl Iterator<Item = &Door<App>> {
+        self.doors.iter().map(|(_, door)| door)
+    }
+
+    /// The next connections meet this configuration, whose listeners have the addresses of the first. What clients kept to resume
+    /// TLS is void: a session must not outlive the `client_ca` or the certificate that it was begun under.
+    pub fn follow(&self, gateway: &Gateway, tls: &PreparedTls, metrics: &Metrics) {
+        for (listener, tls) in gateway.listeners.iter().zip(&tls.0) {
+            if let Some((_, door)) = self.doors.iter().find(|(address, _)| *address == listener.address) {
+                door.store(Arc::new(self.proxies.entrance(&gateway.bounds, listener, tls.as_ref(), metrics)));
+            }
+        }
+    }
+
+    /// Idle connections are closed, and all others when their request is answered.
+    pub async fn close_connections(&self) {
+        for proxy in [&self.proxies.general, &self.proxies.redirect] {
+            proxy.http_cleanup().await;
+        }
+    }
+}
+
+/// The proxies of the two kinds of listeners; both share connections to the servers.
+struct Proxies {
+    general: Arc<HttpProxy<Phases>>,
+    redirect: Arc<HttpProxy<Phases>>,
+}
+
+impl Proxies {
+    fn new(shared: &Arc<Shared>, threads: usize) -> Self {
+        let conf = Arc::new(ServerConf {
+            threads,
+            // The framework counts attempts; whether another is made, the phases decide by the request's own configuration.
+            max_retries: UpstreamSettings::MOST_RETRIES as usize + 1,
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            ..ServerConf::default()
+        });
+        let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))));
+        let proxy = |redirect_only| {
+            let phases = Phases { shared: Arc::clone(shared), redirect_only, connector: Arc::clone(&connector) };
+            let mut proxy = HttpProxy::new(phases, Arc::clone(&conf));
+            proxy.handle_init_modules();
+            Arc::new(proxy)
+        };
+        Self { general: proxy(false), redirect: proxy(true) }
+    }
+
+    fn entrance(
+        &self,
+        bounds: &Bounds,
+        listener: &Listener,
+        tls: Option<&(Arc<Acceptor>, f64)>,
+        metrics: &Metrics,
+    ) -> Entrance<App> {
+        let mut server_options = HttpServerOptions::default();
+        server_options.h2c = listener.http2;
+        server_options.h2_idle_timeout = Some(bounds.idle_timeout);
+        let mut h2_options = default_h2_options();
+        h2_options.max_concurrent_streams(bounds.h2_streams);
+        h2_options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
+        let proxy = Arc::clone(if listener.redirect_https { &self.redirect } else { &self.general });
+        let tls = tls.map(|(acceptor, ends)| {
+            metrics.certificate_ends(&listener.address, *ends);
+            Arc::clone(acceptor)
+        });
+        Entrance { app: Arc::new(App { proxy, server_options, h2_options }), tls }
+    }
+}
