@@ -1,8 +1,9 @@
 //! The verification of a token against the configured issuers, in one order: what is cheap first, the signature last.
 //!
 //! Expiry is reported only when nothing else is wrong, the signature included, because the client is told so ("has expired")
-//! and a new token would help only then. Whether the key is known is asked after everything that needs no key, so that junk
-//! never causes a fetch.
+//! and a new token would help only then. Revocations are asked after the signature too: whoever can write a name into a token
+//! must not learn who is revoked. Whether the key is known is asked after everything that needs no key, so that junk never causes
+//! a fetch, and neither does a token that is over.
 use super::{
     AuthError, InvalidReason, Issuer, IssuerIndex, IssuerSettings, Profile, Revocations, TokenCache, UnverifiedToken,
     VerifiedToken,
@@ -89,20 +90,26 @@ impl Authenticator {
         let members = json::object(&payload).ok_or(refuse(InvalidReason::Malformed))?;
         let (index, issuer) = self.named(members.get("iss")).ok_or(refuse(InvalidReason::UnknownIssuer))?;
         let refuse = |reason| AuthError::Invalid { reason, issuer: Some(index) };
-        let (claims, times) = self.judge(&header, &members, issuer, now).map_err(refuse)?;
+        let (claims, times) = judge(&header, &members, &issuer.settings, now).map_err(refuse)?;
 
         let expired = now.unix_ns >= times.end_ns;
         let keys = issuer.keys.current();
         let signature = segments.signature().ok_or(refuse(InvalidReason::Malformed))?;
         match keys.verify(&header, segments.signed, &signature) {
+            KeyVerdict::Holds => {}
             KeyVerdict::Broken => return Err(refuse(InvalidReason::Signature)),
             KeyVerdict::WrongKind => return Err(refuse(InvalidReason::Algorithm)),
-            KeyVerdict::Holds | KeyVerdict::NoKeys | KeyVerdict::UnknownKey if expired => {
-                return Err(refuse(InvalidReason::Expired));
-            }
+            // Not worth a fetch, and nobody is told "expired" of what may be forged.
+            KeyVerdict::NoKeys | KeyVerdict::UnknownKey if expired => return Err(refuse(InvalidReason::UnknownKey)),
             KeyVerdict::NoKeys => return Err(AuthError::NoKeys { issuer: index }),
             KeyVerdict::UnknownKey => return Err(AuthError::UnknownKey { issuer: index }),
-            KeyVerdict::Holds => {}
+        }
+        // After the signature: who is revoked is not told to whoever can write a name into a token.
+        if self.revocations.concern(claims.facts(&issuer.name, times)) {
+            return Err(refuse(InvalidReason::Revoked));
+        }
+        if expired {
+            return Err(refuse(InvalidReason::Expired));
         }
         let verified = Arc::new(VerifiedToken::new(index, Arc::clone(&issuer.name), claims, times));
         let (keys, revocations) = (Arc::downgrade(&keys), Arc::downgrade(&self.revocations));
@@ -131,27 +138,22 @@ impl Authenticator {
         let index = self.issuers.iter().position(|issuer| &*issuer.name == name)?;
         Some((IssuerIndex(index), &self.issuers[index]))
     }
+}
 
-    /// All that the issuer's settings and the revocations say about the token, except its expiry and its signature.
-    fn judge(&self, header: &Header, members: &Members<'_>, issuer: &Issuer, now: Now) -> Result<(Claims, Times), InvalidReason> {
-        let settings = &issuer.settings;
-        if !settings.algorithms.contains(&header.algorithm) {
-            return Err(InvalidReason::Algorithm);
-        }
-        if !claims::fits_profile(header.media_type, settings.profile) {
-            return Err(InvalidReason::Type);
-        }
-        // Cognito always names its key; without a name nothing could be asked for.
-        if settings.profile == Profile::Cognito && header.kid.is_none() {
-            return Err(InvalidReason::UnknownKey);
-        }
-        let times = Times::judge(members, settings.leeway, now.unix_ns)?;
-        let claims = Claims::judge(members, settings)?;
-        if self.revocations.concern(claims.facts(&issuer.name, times)) {
-            return Err(InvalidReason::Revoked);
-        }
-        Ok((claims, times))
+/// All that this issuer's settings say about the token, except its expiry and its signature.
+fn judge(header: &Header, members: &Members<'_>, settings: &IssuerSettings, now: Now) -> Result<(Claims, Times), InvalidReason> {
+    if !settings.algorithms.contains(&header.algorithm) {
+        return Err(InvalidReason::Algorithm);
     }
+    if !claims::fits_profile(header.media_type, settings.profile) {
+        return Err(InvalidReason::Type);
+    }
+    // Cognito always names its key; without a name nothing could be asked for.
+    if settings.profile == Profile::Cognito && header.kid.is_none() {
+        return Err(InvalidReason::UnknownKey);
+    }
+    let times = Times::judge(members, settings.leeway, now.unix_ns)?;
+    Ok((Claims::judge(members, settings)?, times))
 }
 
 #[cfg(test)]

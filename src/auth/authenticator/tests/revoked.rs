@@ -76,12 +76,35 @@ fn a_jti_is_text() {
     }
 }
 
+/// Whoever cannot sign must not learn whose tokens are revoked: neither by the reason, nor by the answer, nor by a wait.
 #[test]
-fn revoked_is_told_without_a_key_and_before_expired() {
+fn nobody_learns_who_is_revoked_without_a_good_signature() {
+    let authenticator = || {
+        let authenticator = Authenticator::new(vec![settings(Profile::Generic)], 8192, subject("user-1"));
+        authenticator.issuers()[0].keys.replace(key_set(&[("rsa", &RSA)]));
+        authenticator
+    };
+    for touched in [
+        |draft: Draft| draft.signed_by(&OTHER_RSA),
+        |draft: Draft| draft.header("kid", json!("unknown")),
+        |draft: Draft| draft.header("kid", json!("unknown")).claim("exp", json!(1)),
+    ] {
+        let verdict = |name: &str| {
+            let token = touched(Draft::good(Profile::Generic).claim("sub", json!(name))).token();
+            verify(&authenticator(), &token, at(NOW_S)).err()
+        };
+        assert!(verdict("user-1").is_some());
+        assert_eq!(verdict("user-1"), verdict("user-2"));
+    }
+}
+
+#[test]
+fn revoked_is_told_before_expired() {
+    let authenticator = Authenticator::new(vec![settings(Profile::Generic)], 8192, subject("user-1"));
+    authenticator.issuers()[0].keys.replace(key_set(&[("rsa", &RSA)]));
     let draft = Draft::good(Profile::Generic);
-    let cold = Authenticator::new(vec![settings(Profile::Generic)], 8192, subject("user-1"));
-    assert_eq!(reason(&cold, &draft.token()), Some(InvalidReason::Revoked));
-    assert_eq!(reason(&cold, &draft.claim("exp", json!(1)).token()), Some(InvalidReason::Revoked));
+    assert_eq!(reason(&authenticator, &draft.token()), Some(InvalidReason::Revoked));
+    assert_eq!(reason(&authenticator, &draft.claim("exp", json!(1)).token()), Some(InvalidReason::Revoked));
 }
 
 /// A token verified and remembered before the reload.
