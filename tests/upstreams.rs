@@ -73,6 +73,34 @@ fn upstreams_that_fail_are_502_or_504() {
     assert_eq!((within.status, within.only("X-Long").len()), (200, 30 * 1024));
 }
 
+/// What its reader may read differently than the gateway is not passed on; what has one meaning is passed on in one spelling.
+#[test]
+fn framing_that_is_in_doubt_is_502_and_the_rest_is_made_plain() {
+    let backend = Backend::scripted(|call| {
+        let framing = match call.head.target.as_str() {
+            "/api/v1/differing" => "200 OK\r\nContent-Length: 2\r\nContent-Length: 3",
+            "/api/v1/identity" => "200 OK\r\nTransfer-Encoding: identity",
+            "/api/v1/compressed" => "200 OK\r\nTransfer-Encoding: gzip, chunked",
+            "/api/v1/equal" => "200 OK\r\nContent-Length: 2, 2",
+            _ => "204 No Content\r\nContent-Length: 2",
+        };
+        call.send(format!("HTTP/1.1 {framing}\r\n\r\n{{}}").as_bytes());
+        call.close();
+    });
+    let world = World::behind(backend, |setup| setup);
+    for path in ["differing", "identity", "compressed"] {
+        assert_failed(path, &world.get(&format!("/prod/api/{path}")), 502, "bad_upstream");
+        // A body goes the same way, whichever way that is.
+        let big = vec![b' '; 100_000];
+        let response = world.ask_on(&mut world.gateway.connect(), "POST", &format!("/prod/api/{path}"), &[JSON], &big);
+        assert_failed(path, &response, 502, "bad_upstream");
+    }
+    let equal = world.get("/prod/api/equal");
+    assert_eq!((equal.status, equal.all("Content-Length"), equal.body.as_slice()), (200, vec!["2"], &b"{}"[..]));
+    let nothing = world.get("/prod/api/nothing");
+    assert_eq!((nothing.status, nothing.all("Content-Length").len(), nothing.body.len()), (204, 0, 0));
+}
+
 #[test]
 fn a_route_can_wait_shorter_than_its_upstream() {
     let world =

@@ -8,6 +8,7 @@ mod connection;
 mod ctx;
 mod direct;
 mod entrance;
+mod framing;
 mod heads;
 mod idle;
 mod listeners;

@@ -7,7 +7,7 @@ use super::{
     bodies::{read_form, take_in_small_body},
     client::client,
     ctx::{Ctx, Measured},
-    direct, heads, peers,
+    direct, framing, heads, peers,
     shared::Shared,
     writer,
 };
@@ -243,6 +243,10 @@ impl Phases {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it: no upgrade is ever forwarded.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        }
+        if let Err(what) = framing::settle(head) {
+            ctx.failure = Some(Rejection::BadUpstream);
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
         if head.status.is_informational() {
             return Ok(());
