@@ -52,6 +52,8 @@ pub struct Ctx {
     pub(super) request_bytes: u64,
     pub(super) server_host: Option<HeaderValue>,
     pub(super) upstream_began_ns: Option<u64>,
+    /// When the server of this attempt was chosen.
+    pub(super) chosen_ns: u64,
     pub(super) upstream_ended_ns: Option<u64>,
     pub(super) upstream_status: Option<u16>,
     pub(super) tried: Tried,
@@ -115,6 +117,7 @@ impl Ctx {
             request_bytes: 0,
             server_host: None,
             upstream_began_ns: None,
+            chosen_ns: 0,
             upstream_ended_ns: None,
             upstream_status: None,
             tried: Tried::default(),

@@ -21,6 +21,7 @@ use pingora_core::{
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+use std::time::Duration;
 
 /// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
 const MOST_INFORMATIONAL: usize = 8;
@@ -83,7 +84,7 @@ impl Phases {
     async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, body: Option<&Bytes>) -> Result<Attempt> {
         let head = Self::request_head(session, ctx, body)?;
         // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
-        let stream = match idle::take(peer.reuse_hash(), ctx.upstream_began_ns.unwrap_or_default()) {
+        let stream = match idle::take(peer.reuse_hash(), ctx.chosen_ns) {
             Some(stream) => stream,
             None => match Box::pin(self.connector.new_stream(peer)).await {
                 Ok(stream) => stream,
@@ -104,10 +105,10 @@ impl Phases {
             }
         }
         match self.pass_on(session, ctx, &mut server).await {
-            Ok(()) => {
+            Ok(announced) => {
                 server.respect_keepalive();
                 if let Some(stream) = server.reuse().await {
-                    idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default());
+                    idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default(), announced);
                 }
                 Ok(Attempt::Done)
             }
@@ -134,9 +135,10 @@ impl Phases {
         Ok(RequestHeader::from(parts))
     }
 
-    /// Reads the response and writes it, watching for a client that leaves.
-    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
-        let mut informational = 0;
+    /// Reads the response and writes it, watching for a client that leaves. Returns how long the server says that it keeps the
+    /// connection.
+    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<Option<Duration>> {
+        let (mut informational, mut announced) = (0, None);
         loop {
             let task = tokio::select! {
                 biased;
@@ -156,10 +158,11 @@ impl Phases {
                         frame(&mut head, session.req_header().method == Method::HEAD, end)?;
                     }
                     let passed_on = !head.status.is_informational();
+                    announced = idle::announced(&head.headers);
                     self.dress_response(session, &mut head, ctx)?;
                     session.write_response_header(head, end && passed_on).await.map_err(Error::into_down)?;
                     if end && passed_on {
-                        return Ok(());
+                        return Ok(announced);
                     }
                 }
                 HttpTask::Body(data, end) => {
@@ -171,11 +174,11 @@ impl Phases {
                         session.write_response_body(data, end).await.map_err(Error::into_down)?;
                     }
                     if end {
-                        return Ok(());
+                        return Ok(announced);
                     }
                 }
                 HttpTask::Done | HttpTask::Trailer(_) => {
-                    return session.write_response_body(None, true).await.map_err(Error::into_down);
+                    return session.write_response_body(None, true).await.map(|()| announced).map_err(Error::into_down);
                 }
                 HttpTask::UpgradedBody(..) => {
                     return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for").into_up());

@@ -28,7 +28,7 @@ use pingora_core::{
 use pingora_proxy::HttpProxy;
 use std::{pin::Pin, sync::Arc};
 
-/// Idle connections kept to the servers.
+/// Idle connections that the framework keeps to the servers, for what is not forwarded directly.
 const UPSTREAM_POOL: usize = 1024;
 
 /// What a connection is served by.
@@ -148,6 +148,7 @@ impl Proxies {
             upstream_keepalive_pool_size: UPSTREAM_POOL,
             ..ServerConf::default()
         });
+        // Connects, with the same trust; what it could pool is kept by the workers (`idle`).
         let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))));
         let proxy = |redirect_only| {
             let phases = Phases { shared: Arc::clone(shared), redirect_only, connector: Arc::clone(&connector) };

@@ -4,10 +4,12 @@
 //! runtime whose reactor it is registered with. The framework's pool, which serves all threads, spawns a task with a timer for
 //! each connection that goes idle and asks the kernel for the peer's address each time one is taken: 3 to 5 % of a request.
 //!
-//! Invariants: a connection that is handed out was idle for less than the time-out, is open and has nothing to be read (what a
-//! server says unasked would be taken for the next answer). At most `MOST` are kept a worker.
+//! Invariants: a connection that is handed out was idle for less than its time-out, and when the reactor last looked it was open
+//! and had nothing to be read: what a server says unasked would be taken for the next answer (and still is, where it comes in the
+//! moment between: HTTP/1.1 numbers no answers). At most `MOST` are kept a worker.
 
 use super::Clock;
+use http::{HeaderMap, HeaderName};
 use pingora_core::protocols::Stream;
 use std::{
     cell::RefCell,
@@ -17,10 +19,14 @@ use std::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// An idle connection is given up after this long: below the keep-alive time of the usual servers (Node 5 s is the shortest,
-/// nginx 75 s, Gunicorn behind a proxy 60 s), so that the gateway seldom writes into a connection that is closing.
+/// An idle connection is given up after this long, or a second before the server says that it will (`Keep-Alive: timeout`, as
+/// Node's 5 s): the gateway should not write into a connection that is closing. Servers that close sooner and do not say so
+/// (Gunicorn's own default is 2 s) cost a retry, and a request that must not be sent twice a 502.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How much sooner than the server a connection is given up.
+const MARGIN: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Idle connections a worker keeps.
 const MOST: usize = 512;
 /// Between two looks at all of them, for those that time-outs or servers ended: nobody else would close those.
@@ -35,9 +41,17 @@ pub fn take(peer: u64, now_ns: u64) -> Option<Stream> {
     IDLE.with_borrow_mut(|pool| pool.take(peer, now_ns))
 }
 
-/// Keeps a connection for the next request to this peer.
-pub fn put(peer: u64, stream: Stream, now_ns: u64) {
-    IDLE.with_borrow_mut(|pool| pool.put(peer, stream, now_ns));
+/// Keeps a connection for the next request to this peer; `announced` is how long the server says that it keeps it.
+pub fn put(peer: u64, stream: Stream, now_ns: u64, announced: Option<Duration>) {
+    IDLE.with_borrow_mut(|pool| pool.put(peer, stream, now_ns, announced));
+}
+
+/// `Keep-Alive: timeout=5` (RFC 2068, section 19.7.1, and its use since), in seconds.
+pub fn announced(headers: &HeaderMap) -> Option<Duration> {
+    let parameters = headers.get(KEEP_ALIVE)?.to_str().ok()?.split(',');
+    let timeout =
+        parameters.filter_map(|parameter| parameter.trim().split_once('=')).find(|(name, _)| name.trim() == "timeout")?;
+    timeout.1.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Closes what nobody will use, for as long as it is polled; each worker has one.
@@ -50,13 +64,12 @@ pub async fn sweep(clock: Clock) {
 
 struct Idle {
     stream: Stream,
-    since_ns: u64,
+    until_ns: u64,
 }
 
 impl Idle {
     fn is_usable(&mut self, now_ns: u64) -> bool {
-        let idle = Duration::from_nanos(now_ns.saturating_sub(self.since_ns));
-        idle < IDLE_TIMEOUT && is_quiet(&mut self.stream)
+        now_ns < self.until_ns && is_quiet(&mut self.stream)
     }
 }
 
@@ -84,10 +97,12 @@ impl Pool {
         None
     }
 
-    fn put(&mut self, peer: u64, mut stream: Stream, now_ns: u64) {
-        if self.kept < self.most && is_quiet(&mut stream) {
+    fn put(&mut self, peer: u64, mut stream: Stream, now_ns: u64, announced: Option<Duration>) {
+        let kept_for = announced.map_or(IDLE_TIMEOUT, |announced| announced.saturating_sub(MARGIN).min(IDLE_TIMEOUT));
+        if !kept_for.is_zero() && self.kept < self.most && is_quiet(&mut stream) {
             self.kept += 1;
-            self.by_peer.entry(peer).or_default().push(Idle { stream, since_ns: now_ns });
+            let until_ns = now_ns.saturating_add(u64::try_from(kept_for.as_nanos()).unwrap_or(u64::MAX));
+            self.by_peer.entry(peer).or_default().push(Idle { stream, until_ns });
         }
     }
 

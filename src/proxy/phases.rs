@@ -223,7 +223,8 @@ impl Phases {
     pub(super) fn choose_server(&self, ctx: &mut Ctx) -> Result<HttpPeer> {
         let Some(forward) = &ctx.forward else { return Error::e_explain(ErrorType::InternalError, "no leave to forward") };
         let upstream = ctx.gateway.upstreams.at(forward.upstream());
-        ctx.upstream_began_ns.get_or_insert(self.shared.clock.monotonic_ns());
+        ctx.chosen_ns = self.shared.clock.monotonic_ns();
+        ctx.upstream_began_ns.get_or_insert(ctx.chosen_ns);
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
         let Some((place, address)) = upstream.next(ctx.tried) else {
