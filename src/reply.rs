@@ -244,26 +244,31 @@ impl Rejection {
     fn body(&self, problem: bool, request_id: &HeaderValue) -> Vec<u8> {
         let (status, code, message) = self.row();
         let mut body = Vec::with_capacity(BODY);
-        let member = |body: &mut Vec<u8>, name: &str, value: &str| {
-            body.extend_from_slice(name.as_bytes());
-            json::write_string(value, body);
+        // Words of the table above, which need no escape.
+        let word = |body: &mut Vec<u8>, name: &str, value: &str| {
+            for part in [name, "\"", value, "\""] {
+                body.extend_from_slice(part.as_bytes());
+            }
         };
         if problem {
-            member(&mut body, "{\"type\":", "about:blank");
-            member(&mut body, ",\"title\":", message);
+            word(&mut body, "{\"type\":", "about:blank");
+            word(&mut body, ",\"title\":", message);
         }
-        member(&mut body, if problem { ",\"message\":" } else { "{\"message\":" }, message);
-        member(&mut body, ",\"code\":", code);
+        word(&mut body, if problem { ",\"message\":" } else { "{\"message\":" }, message);
+        word(&mut body, ",\"code\":", code);
         body.extend_from_slice(b",\"status\":");
         body.extend_from_slice(status.as_str().as_bytes());
-        member(&mut body, ",\"detail\":", &self.detail());
+        body.extend_from_slice(b",\"detail\":");
+        json::write_string(&self.detail(), &mut body);
         if let Some(policy) = self.policy() {
-            member(&mut body, ",\"policy\":", policy.label());
+            word(&mut body, ",\"policy\":", policy.label());
         }
         if let Some(parameter) = self.parameter() {
-            member(&mut body, ",\"parameter\":", parameter);
+            body.extend_from_slice(b",\"parameter\":");
+            json::write_string(parameter, &mut body);
         }
-        member(&mut body, ",\"request_id\":", request_id.to_str().unwrap_or_default());
+        // Checked when it was taken over, or made here.
+        word(&mut body, ",\"request_id\":", request_id.to_str().unwrap_or_default());
         body.push(b'}');
         body
     }
@@ -341,9 +346,12 @@ impl Reply {
 
 /// Whether an `Accept` field names `application/problem+json` with a weight above zero (RFC 9110, section 12.5.1).
 fn wants_problem(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
+    const NAME: &str = "application/problem+json";
+    // Shorter fields, as most are, cannot name it.
+    let fields = headers.get_all(header::ACCEPT).iter().filter(|value| value.len() >= NAME.len());
+    fields.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(NAME));
         named && !parts.any(is_zero_weight)
     })
 }
