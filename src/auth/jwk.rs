@@ -12,7 +12,11 @@
 use super::{Algorithm, jws::KID_LENGTH};
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
+use member::Member;
+
+mod member;
+
+pub(super) use member::Jwk;
 
 /// A key that can verify.
 #[derive(Clone)]
@@ -107,14 +111,14 @@ fn verification(algorithm: Algorithm) -> Verification {
 }
 
 /// Reads one member of `keys`.
-pub(super) fn read_key(jwk: &Value) -> Result<Key, &'static str> {
+pub(super) fn read_key(jwk: &Jwk) -> Result<Key, &'static str> {
     for_verifying(jwk)?;
     let kid = match jwk.get("kid") {
         None => None,
-        Some(Value::String(kid)) if !kid.is_empty() && kid.len() <= KID_LENGTH => Some(kid.clone()),
+        Some(Member::Text(kid)) if !kid.is_empty() && kid.len() <= KID_LENGTH => Some(kid.clone()),
         Some(_) => return Err("kid is not a short text"),
     };
-    let material = match jwk.get("kty").and_then(Value::as_str) {
+    let material = match jwk.text("kty") {
         Some("RSA") => rsa(jwk)?,
         Some("EC") => elliptic(jwk)?,
         Some("OKP") => edwards(jwk)?,
@@ -124,7 +128,7 @@ pub(super) fn read_key(jwk: &Value) -> Result<Key, &'static str> {
     };
     let algorithm = match jwk.get("alg") {
         None => None,
-        Some(alg) => Some(alg.as_str().and_then(Algorithm::named).ok_or("alg is not a supported signature algorithm")?),
+        Some(_) => Some(jwk.text("alg").and_then(Algorithm::named).ok_or("alg is not a supported signature algorithm")?),
     };
     if algorithm.is_some_and(|algorithm| !material.fits(algorithm)) {
         return Err("alg is not of this kind of key");
@@ -135,18 +139,18 @@ pub(super) fn read_key(jwk: &Value) -> Result<Key, &'static str> {
 }
 
 /// RFC 7517, sections 4.2 and 4.3: an encryption key must not verify.
-fn for_verifying(jwk: &Value) -> Result<(), &'static str> {
-    if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
+fn for_verifying(jwk: &Jwk) -> Result<(), &'static str> {
+    if jwk.get("use").is_some() && jwk.text("use") != Some("sig") {
         return Err("use is not sig");
     }
     match jwk.get("key_ops") {
         None => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Member::List { has_verify: true }) => Ok(()),
         Some(_) => Err("key_ops has no verify"),
     }
 }
 
-fn rsa(jwk: &Value) -> Result<Material, &'static str> {
+fn rsa(jwk: &Jwk) -> Result<Material, &'static str> {
     let (modulus, exponent) = (number(jwk, "n")?, number(jwk, "e")?);
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
     if bits < 2048 {
@@ -163,8 +167,8 @@ fn rsa(jwk: &Value) -> Result<Material, &'static str> {
     Ok(Material::Rsa { modulus, exponent })
 }
 
-fn elliptic(jwk: &Value) -> Result<Material, &'static str> {
-    let (width, material): (_, fn(Vec<u8>) -> Material) = match jwk.get("crv").and_then(Value::as_str) {
+fn elliptic(jwk: &Jwk) -> Result<Material, &'static str> {
+    let (width, material): (_, fn(Vec<u8>) -> Material) = match jwk.text("crv") {
         Some("P-256") => (32, Material::P256),
         Some("P-384") => (48, Material::P384),
         _ => return Err("crv is not P-256 or P-384"),
@@ -177,8 +181,8 @@ fn elliptic(jwk: &Value) -> Result<Material, &'static str> {
     Ok(material([&[4], &x[..], &y[..]].concat()))
 }
 
-fn edwards(jwk: &Value) -> Result<Material, &'static str> {
-    if jwk.get("crv").and_then(Value::as_str) != Some("Ed25519") {
+fn edwards(jwk: &Jwk) -> Result<Material, &'static str> {
+    if jwk.text("crv") != Some("Ed25519") {
         return Err("crv is not Ed25519");
     }
     let point = bytes(jwk, "x")?;
@@ -209,14 +213,14 @@ fn is_of_small_order(mut coordinate: [u8; 32]) -> bool {
 }
 
 /// A number without leading zeros, which some issuers write though RFC 7518, section 2, says not to.
-fn number(jwk: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
+fn number(jwk: &Jwk, name: &str) -> Result<Vec<u8>, &'static str> {
     let bytes = bytes(jwk, name)?;
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
     Ok(bytes[zeros..].to_vec())
 }
 
-fn bytes(jwk: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
-    let text = jwk.get(name).and_then(Value::as_str).ok_or("a part of the key is missing")?;
+fn bytes(jwk: &Jwk, name: &str) -> Result<Vec<u8>, &'static str> {
+    let text = jwk.text(name).ok_or("a part of the key is missing")?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| "a part of the key is not base64url")
 }
 

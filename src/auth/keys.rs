@@ -3,7 +3,7 @@
 //! Invariants: a set holds only keys fit for verifying. A key verifies only with an algorithm of its own kind and curve, and
 //! only with its own `alg` where it names one (RFC 8725, section 3.1). HMAC and `none` are not representable.
 use super::{
-    jwk::{Key, read_key},
+    jwk::{Jwk, Key, read_key},
     jws::Header,
 };
 use arc_swap::ArcSwap;
@@ -12,7 +12,6 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use serde_json::Value;
 use std::{
     ops::RangeInclusive,
     sync::{Arc, Weak},
@@ -108,7 +107,7 @@ impl AllLeftOut {
     /// Names enough to see what is wrong.
     const NAMED: usize = 8;
 
-    fn add(&mut self, jwk: &Value, reason: &'static str) {
+    fn add(&mut self, jwk: &Jwk, reason: &'static str) {
         if self.named.len() < Self::NAMED {
             self.named.push(LeftOut { kid: printable_kid(jwk), reason });
         } else {
@@ -148,11 +147,16 @@ pub(super) enum KeyVerdict {
     NoKeys,
 }
 
+/// Keys of one set: issuers have a few, and each that is prepared takes time and memory. A set of a megabyte has room for ten
+/// thousand.
+const KEYS: usize = 256;
+
 /// Without a `kid` each fitting key is a signature check that a stranger makes us pay.
 const KEYS_TRIED: usize = 4;
 
 impl KeySet {
-    /// Reads a JWKS document; unusable keys are left out, the rest stays.
+    /// Reads a JWKS document; unusable keys are left out, and so is what comes after 256 usable ones; the rest stays. Takes some
+    /// hundred milliseconds for a set that is made to, so not where requests wait.
     ///
     /// # Errors
     /// The document is not a key set, or has no usable key.
@@ -235,8 +239,9 @@ impl<'de> Visitor<'de> for Read {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self, A::Error> {
-        while let Some(jwk) = sequence.next_element::<Value>()? {
-            match read_key(&jwk) {
+        while let Some(jwk) = sequence.next_element::<Jwk>()? {
+            let full = self.keys.len() == KEYS;
+            match if full { Err("the set has 256 usable keys before it") } else { read_key(&jwk) } {
                 Ok(key) => self.keys.push(key),
                 Err(reason) => self.left_out.add(&jwk, reason),
             }
@@ -245,9 +250,8 @@ impl<'de> Visitor<'de> for Read {
     }
 }
 
-fn printable_kid(jwk: &Value) -> String {
-    let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default();
-    kid.chars().take(64).flat_map(char::escape_default).collect()
+fn printable_kid(jwk: &Jwk) -> String {
+    jwk.text("kid").unwrap_or_default().chars().take(64).flat_map(char::escape_default).collect()
 }
 
 /// The place where an issuer's current key set is read by requests and replaced by the fetcher.

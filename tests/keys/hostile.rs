@@ -83,6 +83,37 @@ fn a_gigabyte_is_neither_kept_nor_read() {
     assert!(grown < 24 * 1024, "{grown} KiB more after {rounds} answers of a gigabyte");
 }
 
+/// Sets of a megabyte that would be a hundred as trees of values: small objects as keys, and in a key where nothing is read, where
+/// a number is read, and where a list is.
+fn rubbish() -> Vec<String> {
+    let objects = |size: usize| vec!["{\"\":0}"; size / 7].join(",");
+    let size = 1000 * 1000;
+    let in_member = |name: &str| format!("{{\"keys\":[{{\"kty\":\"RSA\",\"{name}\":[{}]}}]}}", objects(size));
+    vec![
+        format!("{{\"keys\":[{}]}}", objects(size)),
+        in_member("x5c"),
+        in_member("n"),
+        in_member("key_ops"),
+        format!("{{\"rubbish\":[{}],\"keys\":[]}}", objects(size)),
+    ]
+}
+
+#[test]
+fn a_megabyte_of_rubbish_stays_a_megabyte() {
+    let pool = Pool::new();
+    let gateway = pool.start("refresh = \"1s\"\nrefresh_cooldown = \"1s\"");
+    let before = peak_memory(&gateway);
+    for set in rubbish() {
+        pool.server.switch(KeyServing::Good(set));
+        let failed = gateway.metric(&refreshes("failed"));
+        gateway.poll("a failed fetch", || (gateway.metric(&refreshes("failed")) > failed).then_some(()));
+    }
+    gateway.stdout.wait("it was read to its end", DEADLINE, |line| line.contains("no key in the set can be used").then_some(()));
+    let grown = peak_memory(&gateway) - before;
+    assert!(grown < 24 * 1024, "{grown} KiB more");
+    assert_eq!(status(&gateway, &pool.issuer.user("ada")), 200);
+}
+
 #[test]
 fn a_fetch_that_is_given_up_holds_no_connection() {
     let pool = Pool::new();

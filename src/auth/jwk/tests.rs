@@ -1,7 +1,11 @@
 //! Single keys: each one left out was usable before the change.
 use super::*;
 use crate::auth::test_keys::{ED25519, P256, P384, RSA, base64url, with};
-use serde_json::json;
+use serde_json::{Value, json};
+
+fn read_key(jwk: &Value) -> Result<Key, &'static str> {
+    super::read_key(&serde_json::from_str(&jwk.to_string()).expect("JSON"))
+}
 
 fn left_out(jwk: Value, members: &[(&str, Value)], expected: &str) {
     assert!(read_key(&jwk).is_ok(), "{jwk}");
@@ -157,4 +161,21 @@ fn a_key_fits_only_its_own_algorithms() {
         (fitting(P256.jwk()), fitting(P384.jwk()), fitting(ED25519.jwk())),
         ("ES256".into(), "ES384".into(), "EdDSA".into())
     );
+}
+
+#[test]
+fn what_is_no_object_is_no_key() {
+    for jwk in [json!(1), json!(-1), json!(1.5), json!(null), json!(true), json!("RSA"), json!([{"kty": "RSA"}]), json!({})] {
+        assert_eq!(read_key(&jwk).err(), Some("no kty"), "{jwk}");
+    }
+}
+
+#[test]
+fn of_a_member_that_is_repeated_the_last_counts() {
+    let twice = |first: &str, last: &str| {
+        format!("{{\"use\":{first},{},\"use\":{last}}}", &P256.jwk().to_string()[1..].trim_end_matches('}'))
+    };
+    let read = |text: String| super::read_key(&serde_json::from_str(&text).expect("JSON")).err();
+    assert_eq!(read(twice("\"sig\"", "\"enc\"")), Some("use is not sig"));
+    assert_eq!(read(twice("{\"a\":[1]}", "\"sig\"")), None);
 }

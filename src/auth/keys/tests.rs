@@ -1,7 +1,7 @@
 //! A key set as read, and the ring that holds it.
 use super::*;
 use crate::auth::test_keys::{ALL_KEYS, ED25519, P256, P384, RSA, TestKey, jwks, key_set, with};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn refused(text: impl AsRef<[u8]>) {
     let found = KeySet::parse(text.as_ref());
@@ -59,6 +59,18 @@ fn of_a_set_full_of_rubbish_eight_keys_are_named_and_the_rest_counted() {
     let text = format!(r#"{{"keys": [{rubbish}{}]}}"#, RSA.jwk());
     let (set, left_out) = KeySet::parse(text.as_bytes()).expect("a set");
     assert_eq!((set.len(), left_out.named.len(), left_out.more), (1, 8, 99_992));
+}
+
+#[test]
+fn of_a_set_with_more_than_256_usable_keys_the_first_are_taken_and_the_rest_counted() {
+    let jwk = |number: usize| with(P256.jwk(), &[("kid", json!(format!("key-{number:03}")))]);
+    let document = |count: usize| json!({"keys": (0..count).map(jwk).collect::<Vec<_>>()}).to_string();
+    let (all, left_out) = KeySet::parse(document(256).as_bytes()).expect("a set");
+    assert_eq!((all.len(), left_out), (256, AllLeftOut::default()));
+    let (set, left_out) = KeySet::parse(document(300).as_bytes()).expect("a set");
+    assert_eq!((set, left_out.named.len() + left_out.more), (all, 44));
+    let first = LeftOut { kid: "key-256".to_owned(), reason: "the set has 256 usable keys before it" };
+    assert_eq!(left_out.named.first(), Some(&first));
 }
 
 #[test]
