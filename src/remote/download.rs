@@ -144,6 +144,11 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
+/// Whether it is in the clear.
+pub(super) fn is_http(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|url| url.scheme() == Some(&Scheme::HTTP))
+}
+
 /// A URL that may be fetched from: https, or http to what may be a loopback address.
 fn parse_url(url: &str) -> Result<Uri, &'static str> {
     let parsed: Uri = url.parse().map_err(|_| "is not one")?;

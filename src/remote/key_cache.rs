@@ -4,18 +4,33 @@
 //! byte for byte as it was fetched, so that it is judged now as it was then: same bound, same parser.
 //!
 //! Invariants
-//! - Never more than the bound is read, whatever the file is; a pipe or a device is not opened.
+//! - Never more than the bound is read, whatever the file is; a pipe does not make anybody wait, and a symbolic link is not followed.
 //! - A set of another issuer, or from another URL than the one configured now, is refused: the configuration says where keys come from.
 //! - What changed since it was written is refused: a flipped bit in a modulus would still parse, and refuse every token.
 //! - It is replaced whole, with mode 0600. Keys are public, but who could write the file could sign as the issuer. For the same
-//!   reason a file that every user may write is not believed; the hash guards against damage, not against forgery.
+//!   reason only a file of this process' user or of root is believed, and none that others may write; the hash guards against
+//!   damage, not against forgery. A group that the process is in may: orchestrators give it the files of a volume so.
 //!
 //! Not here: when it is read and written (`watched`). An issuer whose set is old is as good as its file: that is what it is for.
-use super::{files::write_private, key_document::read_bounded};
+use super::{
+    files::{Like, Old, write_whole},
+    key_document::read_bounded,
+};
 use crate::auth::{IssuerSettings, KeySet, KeySetError, KeySource};
 use aws_lc_rs::digest::{SHA256, digest};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{getegid, geteuid, getgroups},
+};
 use serde::{Deserialize, Serialize};
-use std::{error::Error, fmt, fs, io, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    error::Error,
+    fmt,
+    fs::{self, File, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
 
 /// Of the first line: an issuer and a URL as a configuration may hold them.
 const HEAD_LENGTH: usize = 16 * 1024;
@@ -61,20 +76,20 @@ impl KeyCache {
 
     /// The set in the file; nothing where there is no file (yet).
     pub(super) fn read(&self) -> Result<Option<KeptKeys>, CacheError> {
-        let about = match fs::metadata(&self.path) {
-            Ok(about) => about,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CacheError::Unreadable(error)),
+        let file = match rustix::fs::open(&self.path, OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(rustix::io::Errno::LOOP) => return Err(CacheError::NotAFile),
+            Err(error) => return Err(CacheError::Unreadable(error.into())),
         };
-        // To open a pipe would wait for its writer.
+        // Of what was opened: the name may lead elsewhere by now.
+        let about = file.metadata().map_err(CacheError::Unreadable)?;
         if !about.is_file() {
             return Err(CacheError::NotAFile);
         }
-        if about.permissions().mode() & 0o002 != 0 {
-            return Err(CacheError::Writable);
-        }
+        Process::this().believes(about.uid(), about.gid(), about.mode())?;
         let bound = self.limit.saturating_add(HEAD_LENGTH);
-        let text = read_bounded(&self.path, bound).map_err(CacheError::Unreadable)?.ok_or(CacheError::TooLarge(bound))?;
+        let text = read_bounded(file, bound).map_err(CacheError::Unreadable)?.ok_or(CacheError::TooLarge(bound))?;
         self.judge(&text).map(Some)
     }
 
@@ -98,16 +113,73 @@ impl KeyCache {
         Ok(KeptKeys { set, fetched_unix_s: head.fetched_unix_s })
     }
 
-    /// Puts a document that was judged to be good in place of the old one. Blocks, on some disks for ever.
+    /// Puts a document that was judged to be good in place of the old one, and tells by what that is known again. Blocks, on some
+    /// disks for ever.
     ///
     /// # Errors
     /// The operating system's; the old file is then as it was.
-    pub(super) fn write(&self, document: &[u8], fetched_unix_s: u64) -> io::Result<()> {
+    pub(super) fn write(&self, document: &[u8], fetched_unix_s: u64) -> io::Result<Identity> {
         let (issuer, source) = (self.issuer.clone(), self.source.clone());
         let mut text = serde_json::to_vec(&Head { issuer, source, fetched_unix_s, sha256: hash(document) })?;
         text.push(b'\n');
         text.extend_from_slice(document);
-        write_private(&self.path, &text)
+        write_whole(&self.path, &text, Like { owner: None, mode: 0o600, old: Old::Goes }).map(|left| Identity::of(&left))
+    }
+
+    /// Whether the file is the one that was left so: nobody removed, restored, changed or opened it to others. Blocks too.
+    pub(super) fn is_still(&self, left: &Identity) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|there| Identity::of(&there) == *left)
+    }
+}
+
+/// By what a file is known again without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device_and_inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    mode: u32,
+    owner: (u32, u32),
+}
+
+impl Identity {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            device_and_inode: (file.dev(), file.ino()),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            mode: file.mode(),
+            owner: (file.uid(), file.gid()),
+        }
+    }
+}
+
+/// Who this process is to the operating system.
+struct Process {
+    user: u32,
+    groups: Vec<u32>,
+}
+
+impl Process {
+    fn this() -> Self {
+        let own = std::iter::once(getegid().as_raw());
+        // Where they cannot be told, the process is in no other group.
+        let others = getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw);
+        Self { user: geteuid().as_raw(), groups: own.chain(others).collect() }
+    }
+
+    /// Whether nobody but this process' user, its groups and root can have written a file.
+    fn believes(&self, user: u32, group: u32, mode: u32) -> Result<(), CacheError> {
+        if user != self.user && user != 0 {
+            return Err(CacheError::Foreign);
+        }
+        if mode & 0o002 != 0 {
+            return Err(CacheError::Writable);
+        }
+        if mode & 0o020 != 0 && !self.groups.contains(&group) {
+            return Err(CacheError::GroupWritable);
+        }
+        Ok(())
     }
 }
 
@@ -124,8 +196,12 @@ fn hex_digit(nibble: u8) -> char {
 pub(super) enum CacheError {
     /// The operating system refuses.
     Unreadable(io::Error),
-    /// A folder, a pipe, a device.
+    /// A folder, a pipe, a device, a symbolic link.
     NotAFile,
+    /// Of another user.
+    Foreign,
+    /// A group may write it that the process is not in.
+    GroupWritable,
     /// Every user may write it.
     Writable,
     /// It, or the document in it, is longer than that many bytes.
@@ -145,6 +221,8 @@ impl fmt::Display for CacheError {
         match self {
             Self::Unreadable(_) => formatter.write_str("it cannot be read"),
             Self::NotAFile => formatter.write_str("it is not a regular file"),
+            Self::Foreign => formatter.write_str("it belongs neither to the gateway's user nor to root"),
+            Self::GroupWritable => formatter.write_str("a group may write it that the gateway's user is not in"),
             Self::Writable => formatter.write_str("every user may write it"),
             Self::TooLarge(limit) => write!(formatter, "it is larger than {limit} bytes"),
             Self::Damaged => formatter.write_str("it is not as it was written"),
@@ -160,6 +238,8 @@ impl Error for CacheError {
         match self {
             Self::Unreadable(error) => Some(error),
             Self::NotAFile
+            | Self::Foreign
+            | Self::GroupWritable
             | Self::Writable
             | Self::TooLarge(_)
             | Self::Damaged

@@ -1,7 +1,10 @@
 //! The text of an issuer's key set, from where it is kept: a URL, the URL that the issuer's discovery document names, a file.
 //!
+//! An http URL of this machine is the operator's choice, never that of a document from elsewhere: what answers at a local port, and
+//! lets strangers in, must not be chosen from afar. So a discovery document read over https leads to https.
+//!
 //! What arrives is bounded in size here and in time by the caller; whether it is a key set `auth` says.
-use super::download::{DownloadError, Downloader};
+use super::download::{DownloadError, Downloader, is_http};
 use crate::auth::{IssuerSettings, KeySetError, KeySource};
 use serde::Deserialize;
 use std::{
@@ -66,13 +69,16 @@ impl KeyDocument {
             Self::Url(url, downloader) => Ok(downloader.get(url).await?.to_vec()),
             Self::Discovery { url, issuer, downloader } => {
                 let jwks_uri = jwks_uri(&downloader.get(url).await?, issuer)?;
+                if is_http(&jwks_uri) && !is_http(url) {
+                    return Err(FetchError::Discovery("leads from https to http"));
+                }
                 Ok(downloader.get(&jwks_uri).await?.to_vec())
             }
             Self::File { path, limit } => {
                 let (path, limit) = (path.clone(), *limit);
                 spawn_blocking(move || read_file(&path, limit)).await.map_err(|_| FetchError::Interrupted)?
             }
-            Self::Own => Err(FetchError::Interrupted),
+            Self::Own => Err(FetchError::NotFetched),
             #[cfg(test)]
             Self::Scripted(script) => script().await,
         }
@@ -96,14 +102,14 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
-    read_bounded(path, limit).map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
+    fs::File::open(path).and_then(|file| read_bounded(file, limit)).map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
 }
 
-/// The file's content, unless it is longer than `limit` bytes, whatever its size is said to be.
-pub(super) fn read_bounded(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+/// The content, unless it is longer than `limit` bytes, whatever its size is said to be.
+pub(super) fn read_bounded(file: fs::File, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    fs::File::open(path)?.take(bound).read_to_end(&mut text)?;
+    file.take(bound).read_to_end(&mut text)?;
     Ok((text.len() <= limit).then_some(text))
 }
 
@@ -122,6 +128,8 @@ pub(super) enum FetchError {
     Keys(KeySetError),
     /// The discovery document; what is wrong with it.
     Discovery(&'static str),
+    /// The gateway's own keys are known.
+    NotFetched,
     /// The runtime ended.
     Interrupted,
 }
@@ -135,6 +143,7 @@ impl fmt::Display for FetchError {
             Self::TooLate(deadline) => write!(formatter, "not complete within {deadline:?}"),
             Self::Keys(error) => error.fmt(formatter),
             Self::Discovery(what) => write!(formatter, "the discovery document {what}"),
+            Self::NotFetched => formatter.write_str("the gateway's own keys are not fetched"),
             Self::Interrupted => formatter.write_str("interrupted"),
         }
     }
@@ -146,7 +155,7 @@ impl Error for FetchError {
             Self::Download(error) => error.source(),
             Self::File(error) => Some(error),
             Self::Keys(error) => error.source(),
-            Self::TooLarge(_) | Self::TooLate(_) | Self::Discovery(_) | Self::Interrupted => None,
+            Self::TooLarge(_) | Self::TooLate(_) | Self::Discovery(_) | Self::NotFetched | Self::Interrupted => None,
         }
     }
 }

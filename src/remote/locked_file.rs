@@ -5,13 +5,14 @@
 //! change takes the file's place by a rename, so that whoever waited for the lock looks again whether what it has locked is
 //! still the file. Readers take no lock.
 //!
-//! Mode and owner stay as they are: root may change what belongs to the gateway's user. A new file is for its owner's eyes
+//! Symbolic links, mode and owner stay as they are: root may change what belongs to the gateway's user. A new file is for its owner's eyes
 //! alone, and belongs to who owns the folder, where the process may give it away.
 
+use super::files::{Like, Old, metadata_of_folder, new_file, write_whole};
 use std::{
-    fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -55,7 +56,7 @@ impl LockedFile {
     /// The operating system's; `WouldBlock` when another process does not let go of it.
     pub fn open_or_create(path: &Path) -> io::Result<Self> {
         if !path.exists() {
-            let made = new_file(path, &metadata_of_folder(path)?, 0o600);
+            let made = new_file(path, Some(&metadata_of_folder(path)?), 0o600);
             made.map(drop).or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })?;
         }
         Self::open(path)
@@ -85,8 +86,8 @@ impl LockedFile {
     /// The operating system's; the old content is still there.
     pub fn replace_beside(&self, path: &Path, content: &str) -> io::Result<()> {
         let own = self.file.metadata()?;
-        match fs::metadata(path) {
-            Ok(there) => replace(path, content, &there),
+        match fs::canonicalize(path) {
+            Ok(path) => replace(&path, content, &fs::metadata(&path)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, content, &own),
             Err(error) => Err(error),
         }
@@ -111,50 +112,9 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Beside it first, down to the disk, then renamed, and the folder down to the disk: a crash leaves the old content or the new,
-/// and what was written before is there when what came after is.
 fn replace(path: &Path, content: &str, like: &Metadata) -> io::Result<()> {
-    let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    // Left by a crash: nobody else writes it while the lock is held.
-    drop(fs::remove_file(&beside));
-    let written = new_file(&beside, like, like.mode() & 0o777).and_then(|mut file| {
-        file.write_all(content.as_bytes())?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| drop(fs::remove_file(&beside)))?;
-    sync_folder(path)
-}
-
-/// Makes a file that is nobody else's before it is given away.
-pub(super) fn new_file(path: &Path, like: &Metadata, mode: u32) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
-        let given = fchown(&file, Some(like.uid()), Some(like.gid()));
-        // Who is not root keeps what it makes in a folder of others. What was another's must stay so, or its owner is locked out.
-        if let Err(error) = given.or_else(|error| if like.is_dir() { Ok(()) } else { Err(error) }) {
-            drop(fs::remove_file(path));
-            return Err(error);
-        }
-    }
-    file.set_permissions(Permissions::from_mode(mode))?;
-    Ok(file)
-}
-
-/// Of the folder that a file is in.
-pub(super) fn metadata_of_folder(path: &Path) -> io::Result<Metadata> {
-    fs::metadata(folder(path))
-}
-
-/// A rename is on the disk when its folder is.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path))?.sync_all()
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    let like = Like { owner: Some(like), mode: like.mode() & 0o777, old: Old::Goes };
+    write_whole(path, content.as_bytes(), like).map(drop)
 }
 
 #[cfg(test)]

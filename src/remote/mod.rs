@@ -15,7 +15,6 @@ mod locked_file;
 mod names;
 mod signing_keys;
 
-pub use files::write_private;
 pub use jwks::KeyFetcher;
 pub use key_status::{Clock, FetchResult, KeyStatus, OnFetch};
 pub use locked_file::LockedFile;

@@ -5,15 +5,17 @@
 //! after a crash between the two, there is a signing key, and every key that may have signed a live token is in one file or in
 //! both. A key that is in both signs on; the next rotation adds it anew.
 
-use super::locked_file::{LockedFile, metadata_of_folder, new_file, sync_folder};
+use super::{
+    files::{Like, Old, metadata_of_folder, write_whole},
+    locked_file::LockedFile,
+};
 use crate::{
     config::{Gateway, NewKeyFile, TokenFiles, retired_keys_file},
     time::Now,
     token::{PublicKey, RetiredKeys, SigningKey},
 };
 use std::{
-    fmt, fs,
-    io::{self, Write},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -38,23 +40,10 @@ pub fn settle_signing_keys(gateway: &mut Gateway, now: Now) -> io::Result<()> {
 
 /// Whether it was written; not when there is a file by now.
 fn write_new_key(NewKeyFile { path, pem }: &NewKeyFile) -> io::Result<bool> {
-    let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(name);
-    drop(fs::remove_file(&beside));
-    let written = new_file(&beside, &metadata_of_folder(path)?, 0o600).and_then(|mut file| {
-        file.write_all(pem.expose().as_bytes())?;
-        file.sync_all()
-    });
-    // Unlike a rename, a link never takes the place of a key that another process made meanwhile.
-    let linked = written.and_then(|()| match fs::hard_link(&beside, path) {
-        // A file system without links.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(&beside, path),
-        linked => linked,
-    });
-    drop(fs::remove_file(&beside));
-    match linked {
-        Ok(()) => sync_folder(path).map(|()| true),
+    let folder = metadata_of_folder(path)?;
+    let like = Like { owner: Some(&folder), mode: 0o600, old: Old::Stays };
+    match write_whole(path, pem.expose().as_bytes(), like) {
+        Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }

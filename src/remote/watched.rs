@@ -9,15 +9,20 @@
 //! - At most [`WAITING`] requests wait at the same time.
 //! - The cache file's keys are used only where there are none and the first fetch did not bring any: a key that the issuer has
 //!   removed does not come back while the issuer answers. Nobody waits for the disk.
+//! - While the issuer answers, the cache file holds what it says: a good fetch that finds the file gone, changed or older than an
+//!   hour writes it again.
 //!
 //! Not here: which key verifies what (`auth`), and whether the gateway is ready (`admin`).
 use super::{
-    key_cache::{KeptKeys, KeyCache},
+    key_cache::{Identity, KeptKeys, KeyCache},
     key_document::{FetchError, KeyDocument, printable},
     key_status::{Clock, FetchResult, KeyStatus, OnFetch},
     pauses::{earlier, retry_pause},
 };
-use crate::auth::{AllLeftOut, Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut};
+use crate::{
+    auth::{AllLeftOut, Issuer, IssuerSettings, KeyRing, KeySet, KeySource, LeftOut},
+    time::Now,
+};
 use std::{
     future::Future,
     io,
@@ -27,11 +32,14 @@ use std::{
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 
 /// How long the first fetch may take while a good set lies on the disk: a hanging issuer holds up readiness no longer.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How old the cache file may become while the issuer answers the same: what is told of its age is as exact.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// Requests that may wait for one issuer at the same time. Tokens that make a request wait can be made by anybody, without a
 /// signature. Each pays for its address first, but there are many addresses, and an HTTP/2 connection carries a hundred requests.
 const WAITING: usize = 4096;
@@ -79,15 +87,44 @@ struct Progress {
     saving: Saving,
 }
 
-/// Whether the cache file holds the set that is in place.
+/// What the cache file holds, and what is being written there.
 #[derive(Default)]
 struct Saving {
     /// Counts changes of the set.
     version: u64,
-    /// The one in the file.
-    saved: Option<u64>,
-    /// A disk may hang: it then has one thread, and no more.
-    under_way: bool,
+    /// The file as this process left it.
+    left: Option<Left>,
+    /// The version for which a thread is at work. A disk may hang: it then has one thread, and no more.
+    under_way: Option<u64>,
+    /// What that thread writes next: a set that has changed meanwhile.
+    next: Option<Fetched>,
+}
+
+/// The cache file as it was left.
+#[derive(Clone, Copy)]
+struct Left {
+    version: u64,
+    monotonic_ns: u64,
+    identity: Identity,
+}
+
+/// A good document.
+struct Fetched {
+    document: Vec<u8>,
+    version: u64,
+    at: Now,
+}
+
+/// What was fetched, once it is read.
+struct Judged {
+    set: KeySet,
+    left_out: AllLeftOut,
+    document: Vec<u8>,
+}
+
+fn judge(document: Vec<u8>) -> Result<Judged, FetchError> {
+    let (set, left_out) = KeySet::parse(&document).map_err(FetchError::Keys)?;
+    Ok(Judged { set, left_out, document })
 }
 
 impl Watched {
@@ -96,7 +133,7 @@ impl Watched {
         let watched = Arc::new(Self::new(issuer, KeyDocument::new(&issuer.settings), clock, on_fetch));
         let source = Arc::clone(&lock(&watched.source));
         if let Some(text) = source.read_at_once() {
-            watched.settle(text);
+            watched.settle(text.and_then(judge));
         }
         watched.read_cache();
         watched
@@ -244,8 +281,13 @@ impl Watched {
             ends.demand.mark_unchanged();
         }
         let source = Arc::clone(&lock(&self.source));
-        let text = timeout(patience, source.fetch()).await;
-        let good = self.settle(text.unwrap_or(Err(FetchError::TooLate(patience))));
+        let text = timeout(patience, source.fetch()).await.unwrap_or(Err(FetchError::TooLate(patience)));
+        let judged = match text {
+            // A set that is made to takes long to read: other issuers and the admin listener are not held up by it.
+            Ok(text) => spawn_blocking(|| judge(text)).await.unwrap_or(Err(FetchError::Interrupted)),
+            Err(error) => Err(error),
+        };
+        let good = self.settle(judged);
         {
             let mut progress = lock(&self.progress);
             progress.fetching = false;
@@ -257,12 +299,11 @@ impl Watched {
     }
 
     /// Puts good keys in place, and writes down how it went. Returns the document if it was good.
-    fn settle(&self, text: Result<Vec<u8>, FetchError>) -> Option<Vec<u8>> {
-        let judged = text.and_then(|text| Ok((KeySet::parse(&text).map_err(FetchError::Keys)?, text)));
+    fn settle(&self, judged: Result<Judged, FetchError>) -> Option<Vec<u8>> {
         match judged {
-            Ok(((set, left_out), text)) => {
+            Ok(Judged { set, left_out, document }) => {
                 (self.on_fetch)(&self.name, self.put_in_place(set, &left_out));
-                Some(text)
+                Some(document)
             }
             Err(error) => {
                 self.note_failure(printable(&error));
@@ -317,7 +358,6 @@ impl Watched {
             let mut progress = lock(&self.progress);
             progress.restored = true;
             progress.last_success_unix_s = Some(fetched_unix_s);
-            progress.saving.saved = Some(progress.saving.version);
         }
         let age_s = (self.clock)().unix_s().saturating_sub(fetched_unix_s);
         log::warn!(
@@ -327,50 +367,72 @@ impl Watched {
         (self.on_fetch)(&self.name, FetchResult::Restored);
     }
 
-    /// Writes the cache file unless it holds this set, on a thread that nobody waits for, not even the end of the process.
+    /// Brings the cache file up to date, on a thread that nobody waits for, not even the end of the process.
     fn save(self: &Arc<Self>, document: Vec<u8>) {
         if self.cache.is_none() {
             return;
         }
-        let version = {
+        let at = (self.clock)();
+        let fetched = {
             let saving = &mut lock(&self.progress).saving;
-            if saving.under_way || saving.saved == Some(saving.version) {
+            let fetched = Fetched { document, version: saving.version, at };
+            if let Some(under_way) = saving.under_way {
+                if under_way < fetched.version {
+                    saving.next = Some(fetched);
+                }
                 return;
             }
-            saving.under_way = true;
-            saving.version
+            saving.under_way = Some(fetched.version);
+            fetched
         };
         let watched = Arc::clone(self);
         let write = move || {
-            let now_unix_s = (watched.clock)().unix_s();
-            let written = watched.cache.as_ref().map_or(Ok(()), |cache| cache.write(&document, now_unix_s));
-            watched.note_saved(version, written);
+            let mut next = Some(fetched);
+            while let Some(fetched) = next {
+                next = watched.note_saved(watched.write(&fetched));
+            }
         };
         if let Err(error) = thread::Builder::new().name("key-cache".to_owned()).spawn(write) {
-            self.note_saved(version, Err(error));
+            self.note_saved(Err(error));
         }
     }
 
-    /// Whether the cache file holds the set that is in place.
-    #[cfg(test)]
-    pub(super) fn is_saved(&self) -> bool {
-        let saving = &lock(&self.progress).saving;
-        saving.saved == Some(saving.version)
+    /// Writes the cache file, unless it is as this process left it, with this set, and not long ago.
+    fn write(&self, fetched: &Fetched) -> io::Result<Option<Left>> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        // Copied: nobody waits for the disk.
+        let left = lock(&self.progress).saving.left;
+        let left = left.filter(|left| {
+            let age = Duration::from_nanos(fetched.at.monotonic_ns.saturating_sub(left.monotonic_ns));
+            left.version == fetched.version && age < KEPT_FOR && cache.is_still(&left.identity)
+        });
+        if left.is_some() {
+            return Ok(left);
+        }
+        let identity = cache.write(&fetched.document, fetched.at.unix_s())?;
+        Ok(Some(Left { version: fetched.version, monotonic_ns: fetched.at.monotonic_ns, identity }))
     }
 
-    /// What failed is tried again with the next good fetch.
-    fn note_saved(&self, version: u64, written: io::Result<()>) {
-        {
+    /// What failed is tried again with the next good fetch. Gives what is to be written next.
+    fn note_saved(&self, written: io::Result<Option<Left>>) -> Option<Fetched> {
+        let (written, next) = {
             let saving = &mut lock(&self.progress).saving;
-            saving.under_way = false;
-            if written.is_ok() {
-                saving.saved = Some(version);
-            }
-        }
+            let next = saving.next.take();
+            saving.under_way = next.as_ref().map(|next| next.version);
+            (written.map(|left| saving.left = left), next)
+        };
         if let Err(error) = written {
             log::warn!(target: "keys", "issuer {}: jwks_cache_file could not be written: {error}", self.name);
             (self.on_fetch)(&self.name, FetchResult::Unsaved);
         }
+        next
+    }
+
+    /// Whether the cache file was brought up to date, and nothing is at work there.
+    #[cfg(test)]
+    pub(super) fn is_saved(&self) -> bool {
+        let saving = &lock(&self.progress).saving;
+        saving.under_way.is_none() && saving.left.is_some_and(|left| left.version == saving.version)
     }
 }
 

@@ -102,3 +102,31 @@ fn a_discovery_document_leads_to_the_keys() {
     gateway.wait_ready();
     assert_eq!(server.heads()[1].target, "/the-keys");
 }
+
+/// An issuer whose discovery document comes by TLS and names the keys' place; `scheme` is that of the place.
+fn over_tls(scheme: &str) -> (Gateway, JwksServer) {
+    let authority = Authority::new("Issuer CA");
+    let server = JwksServer::start(KeyServing::Dead);
+    let port = tls_before(&authority.certificate("localhost"), server.address()).port();
+    let name = format!("https://localhost:{port}");
+    let place = if scheme == "https" { format!("{name}/keys") } else { format!("{scheme}://{}/keys", server.address()) };
+    // The same document for both: it is also a key set.
+    let mut both: serde_json::Value = serde_json::from_str(&Issuer::new(&name).jwks_json()).expect("JSON");
+    (both["issuer"], both["jwks_uri"]) = (json!(name), json!(place));
+    server.switch(KeyServing::Good(both.to_string()));
+    let table = format!("issuer = \"{name}\"\nprofile = \"generic\"\naudiences = \"any\"\nca_file = \"ca.pem\"");
+    (Setup::bare(support::NOBODY).issuer(&table).file("ca.pem", &authority.pem()).start_unready(), server)
+}
+
+#[test]
+fn a_discovery_document_from_elsewhere_does_not_lead_to_a_port_of_this_machine() {
+    for scheme in ["http", "HTTP"] {
+        let (gateway, server) = over_tls(scheme);
+        let reason = "the discovery document leads from https to http";
+        gateway.stdout.wait(reason, DEADLINE, |line| line.contains(reason).then_some(()));
+        assert!(server.heads().iter().all(|head| head.target == "/.well-known/openid-configuration"), "{scheme}");
+    }
+    let (gateway, server) = over_tls("https");
+    gateway.wait_ready();
+    assert_eq!(server.heads()[1].target, "/keys");
+}

@@ -50,6 +50,16 @@ fn https_and_this_machine_are_accepted() {
     }
 }
 
+#[test]
+fn http_is_seen_however_it_is_spelt() {
+    for url in ["http://localhost/", "HTTP://localhost/", "hTTp://127.0.0.1:1/a"] {
+        assert!(is_http(url), "{url}");
+    }
+    for url in ["https://localhost/", "HTTPS://a", "", "/http://a", "a b"] {
+        assert!(!is_http(url), "{url}");
+    }
+}
+
 async fn error_of(url: &str, limit: usize) -> String {
     Downloader::new(None, limit).get(url).await.expect_err("no document").to_string()
 }

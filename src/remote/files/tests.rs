@@ -1,44 +1,65 @@
-//! That a secret's file is whole and private, or not there.
+//! That a file is whole, as private as it should be, or not there.
 
-use super::write_private;
-use std::os::unix::fs::PermissionsExt;
+use super::{super::locked_file::tests::Folder, *};
+use std::{collections::HashSet, os::unix::fs::symlink};
 
-/// A folder of its own for each test, removed at its end.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("stackflow-gateway-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the folder for temporary files is writable");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
+const PRIVATE: Like<'static> = Like { owner: None, mode: 0o600, old: Old::Goes };
+const NEW: Like<'static> = Like { old: Old::Stays, ..PRIVATE };
 
 #[test]
 fn a_missing_folder_is_an_error_and_leaves_nothing() {
-    let folder = Folder::new("missing");
-    assert!(write_private(&folder.0.join("no/such/key.pem"), b"key").is_err());
-    assert_eq!(std::fs::read_dir(&folder.0).map(Iterator::count).ok(), Some(0));
+    let folder = Folder::new();
+    assert!(write_whole(&folder.path("no/such/key.pem"), b"key", PRIVATE).is_err());
+    assert!(folder.names().is_empty());
 }
 
 #[test]
 fn a_path_without_a_name_is_an_error() {
-    assert!(write_private(std::path::Path::new("/"), b"key").is_err());
+    assert!(write_whole(Path::new("/"), b"key", PRIVATE).is_err());
 }
 
 #[test]
-fn the_file_is_whole_private_and_alone() {
-    let folder = Folder::new("whole");
-    let path = folder.0.join("key.pem");
-    write_private(&path, b"first").expect("a writable folder");
-    write_private(&path, b"second").expect("a writable folder");
-    assert_eq!(std::fs::read(&path).ok().as_deref(), Some(&b"second"[..]));
-    assert_eq!(std::fs::metadata(&path).map(|metadata| metadata.permissions().mode() & 0o777).ok(), Some(0o600));
-    assert_eq!(std::fs::read_dir(&folder.0).map(Iterator::count).ok(), Some(1));
+fn the_file_is_whole_private_and_alone_and_told_as_it_is() {
+    let folder = Folder::new();
+    let path = folder.path("key.pem");
+    write_whole(&path, b"first", PRIVATE).expect("a writable folder");
+    let left = write_whole(&path, b"second", PRIVATE).expect("a writable folder");
+    let there = fs::metadata(&path).expect("a file");
+    assert_eq!((fs::read(&path).expect("a file"), there.mode() & 0o777), (b"second".to_vec(), 0o600));
+    assert_eq!((left.ino(), left.mtime_nsec(), left.mode(), left.len()), (there.ino(), there.mtime_nsec(), there.mode(), 6));
+    assert_eq!(folder.names(), ["key.pem"]);
+}
+
+#[test]
+fn a_file_that_must_be_new_takes_no_place() {
+    let folder = Folder::new();
+    let path = folder.path("key.pem");
+    write_whole(&path, b"first", NEW).expect("a writable folder");
+    let error = write_whole(&path, b"second", NEW).expect_err("there is one");
+    assert_eq!((error.kind(), fs::read(&path).expect("a file")), (io::ErrorKind::AlreadyExists, b"first".to_vec()));
+    assert_eq!(folder.names(), ["key.pem"], "and leaves nothing");
+}
+
+#[test]
+fn a_link_is_neither_replaced_nor_followed() {
+    let folder = Folder::new();
+    fs::write(folder.path("other"), "other").expect("a file");
+    for (link, target) in [("link", "other"), ("dangling", "nowhere")] {
+        symlink(target, folder.path(link)).expect("a link");
+        for like in [PRIVATE, NEW] {
+            assert!(write_whole(&folder.path(link), b"key", like).is_err(), "{link}");
+        }
+    }
+    assert_eq!(fs::read_to_string(folder.path("other")).expect("a file"), "other");
+    assert_eq!(folder.names(), ["dangling", "link", "other"]);
+}
+
+#[test]
+fn names_beside_differ_also_between_containers() {
+    let names: HashSet<PathBuf> = (0..100).map(|_| name_beside(Path::new("/a/key.pem")).expect("a name")).collect();
+    assert_eq!(names.len(), 100);
+    assert!(
+        names.iter().all(|name| name.parent() == Some(Path::new("/a"))
+            && !name.to_string_lossy().contains(&format!(".{}", std::process::id())))
+    );
 }

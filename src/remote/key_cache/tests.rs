@@ -7,7 +7,10 @@ use crate::{
     },
     remote::test_server::ScratchFile,
 };
-use std::process::Command;
+use std::{
+    os::unix::fs::{PermissionsExt, symlink},
+    process::Command,
+};
 
 const LIMIT: usize = 4096;
 
@@ -94,26 +97,86 @@ fn another_issuers_or_urls_set_is_refused() {
     assert!(matches!(source.read(), Err(CacheError::OtherSource)));
 }
 
+/// What a process of user 7 in the groups 70 and 71 thinks of a file.
+fn check_belief(user: u32, group: u32, mode: u32, expected: &str) {
+    let process = Process { user: 7, groups: vec![70, 71] };
+    let refused = process.believes(user, group, mode).err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(refused, expected, "{user} {group} {mode:o}");
+}
+
 #[test]
-fn a_file_that_every_user_may_write_is_not_believed() {
+fn a_file_that_others_can_have_written_is_not_believed() {
+    let (foreign, all) = ("it belongs neither to the gateway's user nor to root", "every user may write it");
+    let group = "a group may write it that the gateway's user is not in";
+    check_belief(8, 70, 0o600, foreign);
+    check_belief(8, 70, 0o444, foreign);
+    for user in [7, 0] {
+        check_belief(user, 70, 0o602, all);
+        check_belief(user, 70, 0o666, all);
+        check_belief(user, 72, 0o660, group);
+        check_belief(user, 0, 0o620, group);
+        check_belief(user, 72, 0o644, "");
+        // Volumes of containers are often shared with a group.
+        check_belief(user, 70, 0o660, "");
+        check_belief(user, 71, 0o664, "");
+    }
+}
+
+#[test]
+fn what_is_believed_is_asked_of_the_file() {
     let file = ScratchFile::new("cache");
     let cache = cache_at(file.path());
     cache.write(document().as_bytes(), 1000).expect("a writable folder");
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o646)).expect("our file");
     assert!(matches!(cache.read(), Err(CacheError::Writable)));
-    // Volumes of containers are often shared with a group.
+    // Written into a folder whose group it takes, it is made the process' own again.
+    let own = Process::this().groups.first().copied();
+    std::os::unix::fs::chown(file.path(), None, own).expect("our group");
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o660)).expect("our file");
     assert!(cache.read().is_ok());
+    // Only root can give it away.
+    if std::os::unix::fs::chown(file.path(), Some(65_534), None).is_ok() {
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).expect("our file");
+        assert!(matches!(cache.read(), Err(CacheError::Foreign)));
+    }
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_opened() {
+fn what_is_no_regular_file_is_not_read() {
     let pipe = ScratchFile::new("pipe");
     assert!(Command::new("mkfifo").arg(pipe.path()).status().expect("mkfifo").success());
-    assert!(matches!(cache_at(pipe.path()).read(), Err(CacheError::NotAFile)));
+    assert!(matches!(cache_at(pipe.path()).read(), Err(CacheError::NotAFile)), "and nobody waits for its writer");
     assert!(matches!(cache_at(&std::env::temp_dir()).read(), Err(CacheError::NotAFile)));
     let below_a_file = ScratchFile::containing("file", "");
     assert!(matches!(cache_at(&below_a_file.path().join("cache")).read(), Err(CacheError::Unreadable(_))));
+}
+
+#[test]
+fn a_link_is_neither_read_nor_written_through() {
+    let (file, link) = (ScratchFile::new("cache"), ScratchFile::new("link"));
+    cache_at(file.path()).write(document().as_bytes(), 1000).expect("a writable folder");
+    symlink(file.path(), link.path()).expect("a link");
+    assert!(matches!(cache_at(link.path()).read(), Err(CacheError::NotAFile)));
+    assert!(cache_at(link.path()).write(b"other", 1000).is_err());
+    assert!(cache_at(file.path()).read().is_ok());
+}
+
+#[test]
+fn a_file_is_known_again_until_somebody_touches_it() {
+    let file = ScratchFile::new("cache");
+    let cache = cache_at(file.path());
+    let left = cache.write(document().as_bytes(), 1000).expect("a writable folder");
+    assert!(cache.is_still(&left));
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).expect("our file");
+    assert!(!cache.is_still(&left), "other rights");
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).expect("our file");
+    assert!(cache.is_still(&left));
+    let text = fs::read(file.path()).expect("our file");
+    fs::write(file.path(), &text).expect("our file");
+    assert!(!cache.is_still(&left), "written again");
+    let left = cache.write(document().as_bytes(), 1000).expect("a writable folder");
+    fs::remove_file(file.path()).expect("our file");
+    assert!(!cache.is_still(&left), "gone");
 }
 
 #[test]

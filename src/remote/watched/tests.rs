@@ -5,6 +5,7 @@ use crate::{
         Authenticator, Profile,
         test_keys::{self, P256, RSA},
     },
+    remote::test_server::ScratchFile,
     time::Now,
 };
 use proptest::prelude::*;
@@ -309,6 +310,38 @@ async fn kept_keys_wait_for_half_a_second_and_no_longer() {
         sleep(10 * SECOND).await;
         assert_eq!(bench.keys(), if matches!(serving, Serving::Good) { 1 } else { 2 });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_the_file_is_written_is_written_after_it() {
+    let (bench, file) = (Bench::new(&[(Serving::Good, SECOND)]), ScratchFile::new("cache"));
+    let url = IssuerSettings {
+        keys: KeySource::Url("https://issuer.example/keys".to_owned()),
+        jwks_cache_file: Some(file.path().to_owned()),
+        ..test_keys::settings(Profile::Generic)
+    };
+    let (clock, on_fetch) = (Arc::clone(&bench.watched.clock), Arc::clone(&bench.watched.on_fetch));
+    let source = KeyDocument::Scripted(Box::new(|| Box::pin(std::future::pending())));
+    let mut watched = Watched::new(&bench.authenticator.issuers()[0], source, clock, on_fetch);
+    watched.cache = KeyCache::new(&url);
+    let watched = Arc::new(watched);
+    let fetch = |kids: &[(&str, &'static test_keys::TestKey)]| {
+        let document = watched.settle(judge(test_keys::jwks(kids).into_bytes())).expect("good keys");
+        watched.save(document);
+    };
+    // The disk is slow: the first set is still on its way.
+    watched.settle(judge(test_keys::jwks(&[("a", &P256), ("b", &RSA)]).into_bytes())).expect("good keys");
+    lock(&watched.progress).saving.under_way = Some(1);
+    fetch(&[("a", &P256), ("b", &RSA)]);
+    assert!(lock(&watched.progress).saving.next.is_none(), "that one is being written");
+    fetch(&[("b", &RSA)]);
+    fetch(&[("c", &P256)]);
+    let next = watched.note_saved(Ok(None)).expect("a set that has changed");
+    assert_eq!((next.version, lock(&watched.progress).saving.under_way), (3, Some(3)), "the last one is enough");
+    assert!(watched.note_saved(watched.write(&next)).is_none());
+    assert!(watched.is_saved());
+    let text = std::fs::read_to_string(file.path()).expect("the file");
+    assert!(text.contains("\"c\"") && !text.contains("\"b\""), "{text}");
 }
 
 fn serving() -> impl Strategy<Value = (Serving, Duration)> {

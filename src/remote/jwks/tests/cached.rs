@@ -1,6 +1,6 @@
 //! The cache file: when it is written, when its keys are used, and when not.
 use super::*;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 fn cached(server: &Server, path: &str, file: &ScratchFile) -> IssuerSettings {
     IssuerSettings { jwks_cache_file: Some(file.path().to_owned()), ..from(KeySource::Url(server.url(path))) }
@@ -145,24 +145,63 @@ async fn a_file_that_cannot_be_written_is_counted_and_serving_goes_on() {
     std::fs::remove_dir_all(folder).expect("the folder");
 }
 
-#[tokio::test]
-async fn a_set_that_is_on_the_disk_is_not_written_again() {
-    let (server, file) = kept().await;
-    let mut bench = Bench::started(cached(&server, "/jwks", &file)).await;
-    written(&file, |text| text.contains("\"a\"")).await;
-    // Removed behind its back: only a changed set is written, so the file does not come back before that.
-    let settled = |bench: &Bench| bench.status().last_success_unix_s;
+/// The work of the last fetch on the disk has ended.
+async fn saved(bench: &Bench) {
     soon(async {
         while !bench.fetcher.watched.load()[0].is_saved() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
     .await;
-    std::fs::remove_file(file.path()).expect("the file");
-    bench.demand().await;
-    assert_eq!((bench.next().await, settled(&bench)), (FetchResult::Unchanged, Some(1030)));
-    assert!(!file.path().exists());
-    server.answer("/jwks", Answer::ok(&test_keys::jwks(&[("b", &P256)])));
-    bench.demand().await;
-    written(&file, |text| text.contains("\"b\"")).await;
+}
+
+/// By what a file is known that was not written again.
+fn inode_and_time(file: &ScratchFile) -> (u64, i64) {
+    let about = std::fs::metadata(file.path()).expect("the file");
+    (about.ino(), about.mtime_nsec())
+}
+
+fn behind_head(text: &str) -> &str {
+    text.split_once('\n').map_or("", |(_, document)| document)
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_damaged_opened_or_restored_is_written_again() {
+    let (server, file) = kept().await;
+    let mut bench = Bench::started(cached(&server, "/jwks", &file)).await;
+    saved(&bench).await;
+    let good = std::fs::read_to_string(file.path()).expect("text");
+    let backup = good.replace("\"a\"", "\"old\"");
+    let mode = |mode: u32| std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("our file");
+    let changes: [&dyn Fn(); 4] =
+        [&|| std::fs::remove_file(file.path()).expect("the file"), &|| file.write("?"), &|| mode(0o666), &|| file.write(&backup)];
+    for (index, change) in changes.iter().enumerate() {
+        change();
+        bench.demand().await;
+        assert_eq!(bench.next().await, FetchResult::Unchanged);
+        written(&file, |text| behind_head(text) == behind_head(&good)).await;
+        saved(&bench).await;
+        let about = std::fs::metadata(file.path()).expect("the file");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600, "change {index}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_set_is_written_once_an_hour_and_its_time_is_that_of_the_fetch() {
+    let (server, file) = kept().await;
+    let mut bench = Bench::started(cached(&server, "/jwks", &file)).await;
+    saved(&bench).await;
+    let first = inode_and_time(&file);
+    let mut fetch_at = async |now_s: u64| {
+        bench.now_s.store(now_s - COOLDOWN_S, Ordering::SeqCst);
+        bench.demand().await;
+        assert_eq!(bench.next().await, FetchResult::Unchanged);
+        saved(&bench).await;
+        inode_and_time(&file)
+    };
+    assert_eq!((fetch_at(2000).await, fetch_at(4569).await), (first, first), "just before");
+    let second = fetch_at(4600).await;
+    assert_ne!(second, first);
+    assert!(std::fs::read_to_string(file.path()).expect("text").contains("\"fetched_unix_s\":4600,"));
+    assert_eq!(fetch_at(8199).await, second);
 }
