@@ -3,6 +3,7 @@
 //! Reads the files that the configuration names, and writes none: a signing key that is to be made is handed over with the gateway.
 //! All checks run before anything is built, so that one run reports every problem.
 
+mod alone;
 mod attached;
 mod paths;
 mod revocations;
@@ -64,6 +65,7 @@ fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gatew
     let report = Report::new(file, text, &syntax);
     let mut written = file::read(&report, document.get_ref());
     written.admin.token = attached::check(&report, &written.attached);
+    alone::check(&report, &written);
     paths::check(&report, &written);
     let cors = cors(&report, &written.cors);
     let table = route_table(&report, &written);

@@ -121,6 +121,17 @@ fn a_file_that_everybody_may_write_is_passed_over() {
 }
 
 #[test]
+fn a_file_that_is_gone_is_there_again_though_no_key_changed() {
+    let kept = Kept::new();
+    let gateway = kept.setup("refresh = \"1s\"\nrefresh_cooldown = \"1s\"").start();
+    for _ in 0..2 {
+        gateway.poll("the file", || kept.file().exists().then_some(()));
+        fs::remove_file(kept.file()).expect("our file");
+    }
+    gateway.poll("the file", || kept.file().exists().then_some(()));
+}
+
+#[test]
 fn where_the_file_cannot_be_written_serving_goes_on() {
     let (pool, folder) = (Pool::new(), Directory::new());
     pool.server.switch(KeyServing::Dead);
@@ -152,4 +163,23 @@ fn check_says_what_is_wrong_with_the_place() {
     assert_eq!(code, Some(2), "the configuration itself would be written over");
     assert!(said.contains("named for something else too"), "{said}");
     assert_eq!(check("jwks_cache_file = \"keys.cache\"").0, Some(0));
+}
+
+#[test]
+fn the_gateways_own_secrets_are_not_written_over() {
+    let pool = Pool::new();
+    for (path, named) in [
+        ("./signing-key.pem", "auth.token_endpoint.signing_key"),
+        ("signing-key.pem.retired.json", "its retired keys"),
+        ("api-keys.toml", "auth.token_endpoint.api_keys"),
+    ] {
+        let setup = pool.setup(&format!("jwks_cache_file = \"{path}\"")).with("[auth.token_endpoint]");
+        for command in ["check", "run"] {
+            let files = [("api-keys.toml".to_owned(), String::new())];
+            let output = Gateway::output(&[command, "--config", "gateway.toml"], &setup.toml(), &files);
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+            assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+            assert!(said.contains(&format!("is named for something else too (`{named}`)")), "{command}: {said}");
+        }
+    }
 }

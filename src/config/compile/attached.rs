@@ -20,6 +20,7 @@ use rustls::{
 use std::{
     fs::{self, OpenOptions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,7 +35,7 @@ const SHORTEST_SECRET: usize = 16;
 /// Reads each file and reports what cannot be used. Gives the admin listener's token, the one content that is kept.
 pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret> {
     let mut admin_token = None;
-    for (index, file) in attached.iter().enumerate() {
+    for file in attached {
         match file {
             Attached::Certificate { certificate, private_key } => check_certificate(report, certificate, private_key),
             Attached::Authorities { key, path } => {
@@ -46,8 +47,7 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
             }
             Attached::KeyCache { path } => {
                 let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
-                let place = key_cache(&path.value).and_then(|()| alone(report.file(), attached, index, &path.value));
-                place.unwrap_or_else(wrong);
+                key_cache(&path.value).unwrap_or_else(wrong);
             }
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
@@ -64,6 +64,18 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
 /// The whole of a text file.
 pub(super) fn text(path: &Path) -> Result<String, Fault> {
     fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+/// A file that decides who is let in may not be one that every user may write: whoever does is let in. What cannot be asked is not
+/// judged here.
+pub(super) fn guarded(path: &Path) -> Result<(), Fault> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o002 != 0 => {
+            let what = format!("`{}` may be written by every user of this machine", path.display());
+            Err(Fault::new(what, "take that right away, as with `chmod o-w`"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Why a file cannot be read.
@@ -134,6 +146,7 @@ fn key_fault(path: &Path, what: &str) -> Fault {
 }
 
 fn key_set(path: &Path) -> Result<(), Fault> {
+    guarded(path)?;
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     let (what, remedy) = match KeySet::parse(&bytes) {
         Ok(_) => return Ok(()),
@@ -147,32 +160,16 @@ fn key_set(path: &Path) -> Result<(), Fault> {
     Err(Fault::new(format!("`{}` {what}", path.display()), remedy))
 }
 
-/// What it holds is not judged: a damaged file is ignored and then replaced, and must not keep the gateway from starting.
+/// What it holds is not judged: a damaged file is ignored and then replaced, and must not keep the gateway from starting. A link
+/// would be neither read nor replaced (`remote`).
 fn key_cache(path: &Path) -> Result<(), Fault> {
     has_folder(path)?;
-    let regular = fs::metadata(path).map_or(true, |found| found.is_file());
-    let fault = || Fault::new(format!("`{}` is not a regular file", path.display()), "write the path of a file of its own");
-    if regular { Ok(()) } else { Err(fault()) }
-}
-
-/// The gateway writes it: whatever else has the same path would be lost.
-fn alone(configuration: &Path, attached: &[Attached], index: usize, path: &Path) -> Result<(), Fault> {
-    let mut others = attached.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, file)| named(file)).flatten();
-    if path != configuration && !others.any(|other| other == path) {
-        return Ok(());
-    }
-    Err(Fault::new(format!("`{}` is named for something else too", path.display()), "write the path of a file of its own"))
-}
-
-fn named(file: &Attached) -> [Option<&PathBuf>; 2] {
-    match file {
-        Attached::Certificate { certificate, private_key } => [Some(&certificate.value), Some(&private_key.value)],
-        Attached::Authorities { path, .. } | Attached::KeySet { path } | Attached::KeyCache { path } | Attached::Log { path } => {
-            [Some(&path.value), None]
-        }
-        Attached::AdminToken(Placed { value: WrittenSecret::File(path), .. }) => [Some(path), None],
-        Attached::AdminToken(_) => [None, None],
-    }
+    let what = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => "is a symbolic link",
+        Ok(found) if !found.is_file() => "is not a regular file",
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(Fault::new(format!("`{}` {what}", path.display()), "write the path of a file of its own"))
 }
 
 /// The secret itself, without the end of its line. One that could be guessed, or sent in no header, is refused.

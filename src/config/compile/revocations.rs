@@ -27,6 +27,10 @@ pub(super) fn read(report: &Report<'_>, auth: &WrittenAuth) -> Revocations {
             return Revocations::none();
         }
     };
+    if let Err(fault) = attached::guarded(path) {
+        report.add(*at, "auth.revocations", fault);
+        return Revocations::none();
+    }
     let listed = auth.issuers.iter().map(|settings| settings.issuer.as_str());
     let issuers: Vec<&str> = listed.chain(auth.token_endpoint.as_ref().map(|own| own.issuer.value.as_str())).collect();
     let (document, syntax) = DeTable::parse_recoverable(&text);

@@ -46,7 +46,8 @@ const ISSUER: &str = "[[auth.issuers]]\nissuer = \"https://issuer.example\"\ncli
 
 fn compile_in(folder: &Folder, snippet: &str) -> Result<Gateway, Problems> {
     let issuer = if snippet.contains("[auth.token_endpoint]") || snippet.contains("[[auth.issuers]]") { "" } else { ISSUER };
-    compile(&folder.path("gateway.toml"), &format!("{snippet}\n{LISTENER}{UPSTREAM}{issuer}"))
+    let listener = if snippet.contains("[[listeners]]") { "" } else { LISTENER };
+    compile(&folder.path("gateway.toml"), &format!("{snippet}\n{listener}{UPSTREAM}{issuer}"))
 }
 
 /// The problems of a snippet beside these files, as `FILE:LINE:COLUMN: key: what; remedy` with files relative to the folder.
@@ -55,6 +56,11 @@ pub(super) fn check(files: &[(&str, &str)], snippet: &str, expected: &str) {
     let problems = compile_in(&folder, snippet).err().unwrap_or_default();
     let shown = problems.to_string().replace(&format!("{}/", folder.0.display()), "");
     assert_eq!(shown.trim_end(), expected);
+}
+
+/// The problems of a snippet in that folder, one a line.
+pub(super) fn problems_in(folder: &Folder, snippet: &str) -> String {
+    compile_in(folder, snippet).err().unwrap_or_default().to_string()
 }
 
 fn compiled(folder: &Folder, snippet: &str) -> Gateway {

@@ -6,7 +6,7 @@
 //! A signing key that is not there yet is made in memory, and only for a configuration that has no problem (an RSA key takes 100 ms and
 //! more). Writing it is left to whoever serves.
 
-use super::attached::{has_folder, unreadable};
+use super::attached::{guarded, has_folder, unreadable};
 use crate::{
     config::{
         NewKeyFile, Problem, Problems,
@@ -97,7 +97,7 @@ fn signing_key(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<Ke
         }
         Err(error) => Err(unreadable(path, &error)),
     };
-    key.map_err(|fault| report.add(*at, SIGNING_KEY, fault)).ok()
+    guarded(path).and(key).map_err(|fault| report.add(*at, SIGNING_KEY, fault)).ok()
 }
 
 /// Where the retired keys of a signing key are: beside it, `NAME.retired.json`.
@@ -116,9 +116,10 @@ fn retired_keys(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<R
     let large = fs::metadata(&path).is_ok_and(|file| file.len() > MOST_RETIRED);
     let fault = match fs::read_to_string(&path) {
         _ if large => Fault::new(format!("`{}` is too large", path.display()), "remove keys whose `exp` is over"),
-        Ok(text) => match RetiredKeys::parse(&text) {
-            Ok(retired) => return Some(retired),
-            Err(error) => {
+        Ok(text) => match guarded(&path).map(|()| RetiredKeys::parse(&text)) {
+            Ok(Ok(retired)) => return Some(retired),
+            Err(fault) => fault,
+            Ok(Err(error)) => {
                 let remedy = "correct it, or remove it: tokens that its keys signed are then refused";
                 Fault::new(format!("`{}` {error}", path.display()), remedy)
             }
@@ -172,6 +173,7 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
         let (line, column) = error.place_in(&text);
         report.add_elsewhere(*at, Problem { file: path.clone(), line, column, key, what: error.what, remedy });
     };
+    guarded(path).map_err(|fault| report.add(*at, API_KEYS, fault)).ok()?;
     ServiceAccounts::parse(&text).map_err(wrong).ok()
 }
 

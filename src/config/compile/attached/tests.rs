@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::config::{
-    compile::tests::Folder,
+    compile::tests::{Folder, problems_in},
     file::Attached,
     pem::tests::made as certificate,
     report::{Placed, Report},
@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::secret::Secret;
 use rcgen::KeyPair;
-use std::path::Path;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path};
 
 /// Problems as `key: what`, with files relative to the folder.
 fn problems(files: &[(&str, &str)], attached: impl Fn(&dyn Fn(&str) -> Placed<std::path::PathBuf>) -> Attached) -> String {
@@ -183,14 +183,29 @@ fn a_key_cache_may_be_missing_and_may_hold_anything() {
 }
 
 #[test]
-fn a_key_cache_has_its_file_to_itself() {
-    let folder = Folder::with(&[]);
-    let path = || Placed { at: 0, value: folder.path("cache") };
-    let report = Report::new(Path::new("gateway.toml"), "", &[]);
-    check(&report, &[Attached::KeyCache { path: path() }, Attached::Log { path: path() }]);
-    check(&report, &[Attached::KeyCache { path: path() }, Attached::KeyCache { path: path() }]);
-    let problems = report.into_problems().0;
-    // Of two caches each is told.
-    assert_eq!(problems.len(), 3);
-    assert!(problems.iter().all(|problem| problem.what.ends_with("is named for something else too")), "{problems:?}");
+fn a_key_cache_is_no_link() {
+    let folder = Folder::with(&[("damaged", "?")]);
+    std::os::unix::fs::symlink(folder.path("damaged"), folder.path("link")).expect("a link");
+    std::os::unix::fs::symlink(folder.path("nowhere"), folder.path("dangling")).expect("a link");
+    for name in ["link", "dangling"] {
+        let fault = super::key_cache(&folder.path(name)).expect_err(name);
+        assert!(fault.what.ends_with("is a symbolic link"), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_file_that_decides_who_is_let_in_is_not_everybodys_to_write() {
+    let issuer = "[[auth.issuers]]\nissuer = \"https://issuer.example\"\nclient_ids = \"any\"\n";
+    let tables =
+        format!("[auth]\nrevocations = \"revocations.toml\"\n[auth.token_endpoint]\n{issuer}jwks_file = \"jwks.json\"\n");
+    let names = ["signing-key.pem", "signing-key.pem.retired.json", "api-keys.toml", "revocations.toml", "jwks.json"];
+    let folder = Folder::with(&names.map(|name| (name, "")));
+    let said = |mode: u32| {
+        for name in names {
+            std::fs::set_permissions(folder.path(name), Permissions::from_mode(mode)).expect("our file");
+        }
+        let said = problems_in(&folder, &tables);
+        names.map(|name| said.contains(&format!("{name}` may be written by every user of this machine; take that right away")))
+    };
+    assert_eq!((said(0o666), said(0o602), said(0o664)), ([true; 5], [true; 5], [false; 5]));
 }
