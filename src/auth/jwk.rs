@@ -144,8 +144,7 @@ fn for_verifying(jwk: &Jwk) -> Result<(), &'static str> {
         return Err("use is not sig");
     }
     match jwk.get("key_ops") {
-        None => Ok(()),
-        Some(Member::List { has_verify: true }) => Ok(()),
+        None | Some(Member::List { has_verify: true }) => Ok(()),
         Some(_) => Err("key_ops has no verify"),
     }
 }
