@@ -67,20 +67,20 @@ fn waiting_for_keys_does_not_give_a_user_a_second_burst() {
             slow.address(),
             issuer.client_id
         ))
-        .with("[limits]\nper_user = { rate = 10, burst = 20 }")
+        .with("[limits]\nper_user = { rate = 10, burst = 40 }")
         .start_unready();
     let token = issuer.user("ada");
     let ask = || gateway.connect().get_as(&token, LIST).status == 200;
     // All of these wait for the keys and are let through in the same moment.
     let waited: usize = thread::scope(|scope| {
-        let asking: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        let asking: Vec<_> = (0..40).map(|_| scope.spawn(ask)).collect();
         asking.into_iter().map(|request| usize::from(request.join().unwrap())).sum()
     });
     let after = Instant::now();
-    let more = (0..20).filter(|_| ask()).count();
+    let more = (0..40).filter(|_| ask()).count();
     // A second for the moments in which the waiting requests were answered.
     let refilled = 10 * (after.elapsed().as_millis().div_ceil(1000) as usize + 1);
-    assert!(waited + more <= 20 + refilled, "{waited} admitted after the wait, {more} more in {:?}", after.elapsed());
+    assert!(waited + more <= 40 + refilled, "{waited} admitted after the wait, {more} more in {:?}", after.elapsed());
 }
 
 #[test]

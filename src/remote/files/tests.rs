@@ -63,3 +63,13 @@ fn names_beside_differ_also_between_containers() {
             && !name.to_string_lossy().contains(&format!(".{}", std::process::id())))
     );
 }
+
+#[test]
+fn the_old_content_is_never_written_over() {
+    let folder = Folder::new();
+    let (path, held) = (folder.path("key.pem"), folder.path("held"));
+    write_whole(&path, b"first", PRIVATE).expect("a writable folder");
+    std::fs::hard_link(&path, &held).expect("a link");
+    write_whole(&path, b"second", PRIVATE).expect("a writable folder");
+    assert_eq!(std::fs::read(&held).ok().as_deref(), Some(&b"first"[..]), "who had it open reads on");
+}
