@@ -41,7 +41,7 @@
 //! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `reload` takes another configuration up |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
-//! | [`secret`], [`json`] | text that is never printed; JSON strings |
+//! | [`secret`], [`json`], [`hex`] | text that is never printed; JSON strings; bytes in digits |
 //!
 //! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
 //! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through, `benches/auth.rs` what it costs to judge
@@ -134,5 +134,6 @@ pub mod admin;
 pub mod demo;
 
 // What everybody uses.
+pub mod hex;
 pub mod json;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! One request and its response, as recorded: borrowed from the request, so that recording copies nothing but the line.
 
-use crate::{config::LogSubject, limit::Policy, pipeline::Target, reply::Outcome};
+use crate::{config::LogSubject, hex, limit::Policy, pipeline::Target, reply::Outcome};
 use std::net::IpAddr;
 
 /// What log and metrics are told of an exchange.
@@ -74,11 +74,7 @@ impl Exchange<'_> {
             LogSubject::Off => None,
             LogSubject::Hash => {
                 let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, subject.as_bytes());
-                Some(digest.as_ref()[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
-                    use std::fmt::Write;
-                    let _ = write!(text, "{byte:02x}");
-                    text
-                }))
+                Some(hex::encode(&digest.as_ref()[..16]))
             }
         }
     }
