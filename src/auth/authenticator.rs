@@ -105,7 +105,7 @@ impl Authenticator {
             KeyVerdict::UnknownKey => return Err(AuthError::UnknownKey { issuer: index }),
         }
         // After the signature: who is revoked is not told to whoever can write a name into a token.
-        if self.revocations.concern(claims.facts(&issuer.name, times)) {
+        if self.revocations.concern(claims.holder.facts(&issuer.name, times)) {
             return Err(refuse(InvalidReason::Revoked));
         }
         if expired {

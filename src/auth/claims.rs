@@ -14,13 +14,19 @@ use std::time::Duration;
 /// Who the token is about, once its signature holds.
 #[derive(Debug)]
 pub(super) struct Claims {
+    pub(super) holder: Holder,
+    pub(super) username: Option<String>,
+    pub(super) groups: Vec<String>,
+}
+
+/// The part of it that is asked again with each request.
+#[derive(Debug)]
+pub(super) struct Holder {
     pub(super) subject: String,
     pub(super) client_id: Option<String>,
-    pub(super) username: Option<String>,
     pub(super) scopes: Vec<String>,
-    pub(super) groups: Vec<String>,
     /// Only for revocations.
-    pub(super) jti: Option<String>,
+    pub(super) jti: Option<Box<str>>,
 }
 
 impl Claims {
@@ -49,11 +55,13 @@ impl Claims {
         // The user of every limit: a token about nobody cannot be limited.
         let subject = text(members, "sub")?.filter(|subject| !subject.is_empty()).ok_or(InvalidReason::Claims)?;
         let username = first_text(members, usernames)?;
-        Ok(Self { subject, client_id, username, scopes, groups: list(members, groups)?, jti: text(members, "jti")? })
+        let groups = list(members, groups)?;
+        let jti = text(members, "jti")?.map(String::into_boxed_str);
+        Ok(Self { holder: Holder { subject, client_id, scopes, jti }, username, groups })
     }
 }
 
-impl Claims {
+impl Holder {
     /// What a revocation can be about.
     pub(super) fn facts<'a>(&'a self, issuer: &'a str, times: Times) -> Facts<'a> {
         Facts {

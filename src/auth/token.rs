@@ -5,7 +5,7 @@
 //! and bytes above ASCII are read differently by different servers (RFC 9110, section 5.5).
 use super::{
     IssuerIndex,
-    claims::{Claims, Times},
+    claims::{Claims, Holder, Times},
     revocations::Facts,
 };
 use http::HeaderValue;
@@ -137,11 +137,11 @@ impl Identity {
     fn new(claims: &Claims, issuer: &str) -> Self {
         let comma = claims.groups.iter().any(|group| group.contains(','));
         Self {
-            subject: header_value(&claims.subject),
+            subject: header_value(&claims.holder.subject),
             issuer: header_value(issuer),
-            client_id: claims.client_id.as_deref().and_then(header_value),
+            client_id: claims.holder.client_id.as_deref().and_then(header_value),
             username: claims.username.as_deref().and_then(header_value),
-            scopes: header_value(&claims.scopes.join(" ")),
+            scopes: header_value(&claims.holder.scopes.join(" ")),
             groups: if comma { None } else { header_value(&claims.groups.join(",")) },
         }
     }
@@ -175,10 +175,7 @@ pub struct VerifiedToken {
     issuer: IssuerIndex,
     issuer_name: Arc<str>,
     times: Times,
-    subject: String,
-    client_id: Option<String>,
-    scopes: Vec<String>,
-    jti: Option<Box<str>>,
+    holder: Holder,
     identity: Identity,
 }
 
@@ -186,9 +183,7 @@ impl VerifiedToken {
     /// Called by `Authenticator::verify` alone, after every check.
     pub(super) fn new(issuer: IssuerIndex, issuer_name: Arc<str>, claims: Claims, times: Times) -> Self {
         let identity = Identity::new(&claims, &issuer_name);
-        let Claims { subject, client_id, scopes, jti, .. } = claims;
-        let jti = jti.map(String::into_boxed_str);
-        Self { issuer, issuer_name, times, subject, client_id, scopes, jti, identity }
+        Self { issuer, issuer_name, times, holder: claims.holder, identity }
     }
 
     pub(super) fn times(&self) -> Times {
@@ -197,13 +192,7 @@ impl VerifiedToken {
 
     /// What a revocation can be about.
     pub(super) fn facts(&self) -> Facts<'_> {
-        Facts {
-            issuer: &self.issuer_name,
-            jti: self.jti.as_deref(),
-            subject: &self.subject,
-            client_id: self.client_id.as_deref(),
-            issued_ns: self.times.issued_ns,
-        }
+        self.holder.facts(&self.issuer_name, self.times)
     }
 
     /// Whose token it is.
@@ -221,19 +210,19 @@ impl VerifiedToken {
     /// `sub`, never empty.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.holder.subject
     }
 
     /// The client it was issued to, where the token says so.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.client_id.as_deref()
+        self.holder.client_id.as_deref()
     }
 
     /// What it allows, in the token's order.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
-        &self.scopes
+        &self.holder.scopes
     }
 
     /// Header values towards the upstream.

@@ -2,12 +2,12 @@
 use super::*;
 use crate::auth::{
     IssuerIndex,
-    claims::{Claims, Times},
+    claims::{Claims, Holder, Times},
 };
 
 fn remembered(end_ns: u64) -> Remembered {
-    let claims =
-        Claims { subject: "a".to_owned(), client_id: None, username: None, scopes: Vec::new(), groups: Vec::new(), jti: None };
+    let holder = Holder { subject: "a".to_owned(), client_id: None, scopes: Vec::new(), jti: None };
+    let claims = Claims { holder, username: None, groups: Vec::new() };
     let verified = VerifiedToken::new(IssuerIndex(0), "i".into(), claims, Times { begin_ns: 0, end_ns, issued_ns: None });
     Remembered { verified: Arc::new(verified), keys: Weak::new(), revocations: Weak::new() }
 }

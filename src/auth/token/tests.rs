@@ -37,12 +37,9 @@ fn visible_ascii_with_spaces_inside_is_a_header_value() {
 
 fn groups(groups: &[&str]) -> Option<String> {
     let claims = Claims {
-        subject: "a".to_owned(),
-        client_id: None,
+        holder: Holder { subject: "a".to_owned(), client_id: None, scopes: Vec::new(), jti: None },
         username: None,
-        scopes: Vec::new(),
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        jti: None,
     };
     Identity::new(&claims, "i").groups.map(|value| value.to_str().expect("ASCII").to_owned())
 }
