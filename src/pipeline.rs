@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
             self.charge_address()?;
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
             let mut reply = Reply::json(StatusCode::OK, endpoint.jwks(self.now).clone());
-            reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")));
+            reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60")));
             return Ok(Some(Action::Answer(Outcome::Answered, reply)));
         }
         Ok(None)

@@ -113,7 +113,7 @@ fn the_token_endpoint_takes_posts_and_its_keys_can_be_read() {
     let form = Ask::new("POST /oauth2/token").with("content-type", "application/x-www-form-urlencoded");
     check(&form.with("content-length", "29"), "issue a token");
     let keys = World::new("").ask(&Ask::new("GET /.well-known/jwks.json"));
-    assert_eq!(field(&keys, &header::CACHE_CONTROL), "public, max-age=300");
+    assert_eq!(field(&keys, &header::CACHE_CONTROL), "public, max-age=60");
 }
 
 /// As what an answer is counted.
