@@ -6,10 +6,10 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
-    process::Output,
+    process::{Command, Output, Stdio},
     thread,
 };
-use support::{Backend, Gateway, Issuer, Response, Setup};
+use support::{Backend, Gateway, Issuer, Response, Setup, run_tool};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const CONFIG: [&str; 2] = ["--config", "gateway.toml"];
@@ -68,24 +68,112 @@ fn what_cannot_be_done_says_why_and_changes_nothing() {
     let gateway = gateway(&Backend::start());
     let create = |more: &[&str]| api_key(&gateway, &[&["create"], more].concat());
     refused(&create(&[]), 2, "--name");
-    refused(&create(&["--name", ""]), 2, "a name is text");
+    refused(&create(&["--name", ""]), 2, "the name is empty");
+    refused(&create(&["--name", "a\nb"]), 2, "the name has control characters");
     refused(&create(&["--name", "a", "--scope", "a b"]), 2, "is no scope");
-    refused(&create(&["--name", "a", "--expires", "soon"]), 2, "is no moment");
-    refused(&create(&["--name", "a", "--expires", "2001-01-01"]), 2, "in the past");
+    let no_moment = "stackflow-gateway: --expires: \"soon\" is no moment: write it like 2030-01-31";
+    refused(&create(&["--name", "a", "--expires", "soon"]), 2, no_moment);
+    let past = "stackflow-gateway: --expires: 2001-01-01T00:00:00Z is in the past: write a later date";
+    refused(&create(&["--name", "a", "--expires", "2001-01-01"]), 2, past);
     refused(&api_key(&gateway, &["revoke"]), 2, "CLIENT_ID|NAME");
-    refused(&api_key(&gateway, &["revoke", "a"]), 1, "keys.toml");
+    refused(&api_key(&gateway, &["revoke", "a"]), 2, "there are no accounts yet");
     assert!(!gateway.path("keys.toml").exists(), "nothing was made");
 
     drop(answer(&gateway, &["create", "--name", "a"]));
     let before = fs::read_to_string(gateway.path("keys.toml")).expect("text");
     refused(&create(&["--name", "a"]), 2, "is called a already");
-    refused(&api_key(&gateway, &["revoke", "b"]), 2, "no account has");
+    refused(
+        &api_key(&gateway, &["revoke", "b"]),
+        2,
+        "no account has the name or client_id \"b\": see `stackflow-gateway api-key list`",
+    );
     assert_eq!(fs::read_to_string(gateway.path("keys.toml")).expect("text"), before);
 
     fs::write(gateway.path("keys.toml"), "[[service_accounts]]\nname = 1\n").expect("a file");
     for arguments in [&["create", "--name", "b"][..], &["list"], &["revoke", "a"]] {
-        refused(&api_key(&gateway, arguments), 2, "keys.toml:2:8: service_accounts: ");
+        refused(&api_key(&gateway, arguments), 2, "keys.toml:2:8: service_accounts.name: is a whole number; write a text");
+        refused(&api_key(&gateway, arguments), 2, "keys.toml:1:1: service_accounts.secret_sha256: is missing; write ");
     }
+    fs::write(gateway.path("keys.toml"), [0xff]).expect("a file");
+    for arguments in [&["create", "--name", "b"][..], &["list"], &["revoke", "a"]] {
+        refused(&api_key(&gateway, arguments), 2, "keys.toml:1:1: service_accounts: is not UTF-8; write ");
+    }
+}
+
+#[test]
+fn a_pipe_is_no_file_of_accounts_and_is_not_waited_for() {
+    let gateway = gateway(&Backend::start());
+    run_tool(Command::new("mkfifo").arg(gateway.path("keys.toml")), "");
+    for arguments in [&["create", "--name", "b"][..], &["list"], &["revoke", "a"]] {
+        refused(&api_key(&gateway, arguments), 2, "keys.toml:1:1: service_accounts: is not a regular file; write ");
+    }
+}
+
+/// A command that cannot write its answer, because the disk is full or because nobody reads: its words on standard error.
+#[track_caller]
+fn unheard(gateway: &Gateway, arguments: &[&str], code: i32) -> [String; 2] {
+    let run = |stdout: Stdio| {
+        let output = gateway.run_beside_into(arguments, stdout);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write to standard output: ") && !said.contains("panicked"), "{arguments:?}: {said}");
+        said
+    };
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    [run(full.into()), run(writer.into())]
+}
+
+#[test]
+fn an_account_whose_secret_nobody_has_is_not_made() {
+    let gateway = gateway(&Backend::start());
+    let create = |name| [&["api-key", "create", "--name", name], &CONFIG[..]].concat();
+    for said in unheard(&gateway, &create("a"), 1) {
+        assert!(said.contains("; the account was not made") && !said.contains("not shown again"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(gateway.path("keys.toml")).ok().as_deref(), Some(""));
+    let kept = "# Ours.\nservice_accounts = [\n]\n";
+    fs::write(gateway.path("keys.toml"), kept).expect("a file");
+    unheard(&gateway, &create("a"), 1);
+    assert_eq!(fs::read_to_string(gateway.path("keys.toml")).ok().as_deref(), Some(kept), "byte for byte");
+    assert_eq!(answer(&gateway, &["create", "--name", "a"])["name"], "a");
+}
+
+#[test]
+fn who_is_not_heard_says_what_was_done_all_the_same() {
+    let gateway = gateway(&Backend::start());
+    for name in ["a", "b"] {
+        drop(answer(&gateway, &["create", "--name", name]));
+    }
+    unheard(&gateway, &[&["api-key", "list"], &CONFIG[..]].concat(), 1);
+    unheard(&gateway, &[&["check"], &CONFIG[..]].concat(), 0);
+    unheard(&gateway, &["completions", "bash"], 1);
+    let key = || fs::read(gateway.path("signing-key.pem")).expect("the key");
+    let before = key();
+    for said in unheard(&gateway, &[&["signing-key", "rotate"], &CONFIG[..]].concat(), 1) {
+        assert!(said.contains("; the key is rotated all the same"), "{said}");
+    }
+    assert_ne!(key(), before);
+    let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").expect("a device"));
+    for name in ["a", "b"] {
+        let output = gateway.run_beside_into(&[&["api-key", "revoke", name], &CONFIG[..]].concat(), full());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("; the account is revoked all the same"), "{said}");
+    }
+    assert_eq!(answer(&gateway, &["list"]), Value::Array(Vec::new()));
+    fs::write(gateway.path("keys.toml"), "?").expect("a file");
+    unheard(&gateway, &[&["check"], &CONFIG[..]].concat(), 2);
+}
+
+#[test]
+fn a_comma_in_a_scope_is_taken_and_pointed_at() {
+    let gateway = gateway(&Backend::start());
+    let create = |name, scope| api_key(&gateway, &["create", "--name", name, "--scope", scope]);
+    let comma = create("a", "read,write");
+    assert_eq!(comma.status.code(), Some(0), "RFC 6749 has it so");
+    assert!(text(&comma.stderr).contains("read,write is one scope") && text(&comma.stderr).contains("--scope once for each"));
+    assert!(!text(&create("b", "read").stderr).contains("one scope"));
 }
 
 #[test]
@@ -94,11 +182,19 @@ fn a_configuration_that_says_nothing_of_accounts_is_refused() {
     let toml = Setup::new("127.0.0.1:1".parse().expect("an address"), &issuer).toml();
     for arguments in [&["create", "--name", "a"][..], &["list"], &["revoke", "a"]] {
         let arguments = [&["api-key"], arguments, &CONFIG[..]].concat();
-        refused(&Gateway::output(&arguments, &toml, &[]), 2, "gateway.toml:1:1: auth.token_endpoint: is missing");
+        refused(
+            &Gateway::output(&arguments, &toml, &[]),
+            2,
+            "gateway.toml:1:1: auth.token_endpoint: is missing; add the line `[auth.token_endpoint]`",
+        );
         refused(&Gateway::output(&arguments, "[auth", &[]), 2, "gateway.toml:1:");
     }
     let elsewhere = ["api-key", "list", "--config", "nowhere.toml"];
-    refused(&Gateway::output(&elsewhere, &toml, &[]), 2, "nowhere.toml:1:1: configuration: ");
+    refused(
+        &Gateway::output(&elsewhere, &toml, &[]),
+        2,
+        "nowhere.toml:1:1: configuration: there is no file `nowhere.toml`; write it, or name another one with `--config FILE`",
+    );
     let no_folder = format!("{toml}\n[auth.token_endpoint]\napi_keys = \"no/keys.toml\"\n");
     let arguments = [&["api-key", "create", "--name", "a"], &CONFIG[..]].concat();
     refused(&Gateway::output(&arguments, &no_folder, &[]), 1, "no/keys.toml");

@@ -68,7 +68,10 @@ fn version_and_help_are_answers() {
         ),
         (vec!["api-key", "list", "--help"], vec!["--config", "--format"]),
         (vec!["api-key", "revoke", "--help"], vec!["CLIENT_ID|NAME", "token_lifetime", "auth.revocations", "reloaded"]),
-        (vec!["signing-key", "rotate", "--help"], vec!["--config", "--forget-old", "two more token lifetimes", "reloaded"]),
+        (
+            vec!["signing-key", "rotate", "--help"],
+            vec!["--config", "--forget-old", "two more token lifetimes", "at once", "60 seconds"],
+        ),
         (vec!["run", "--help"], vec!["--config"]),
         (vec!["check", "--help"], vec!["--config", "--format", "json"]),
         (vec!["demo", "--help"], vec!["--address", "127.0.0.1:8080", "--admin", "127.0.0.1:9901"]),

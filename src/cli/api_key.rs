@@ -3,17 +3,22 @@
 //! What was asked for goes to standard output, what to do next to standard error. A secret is 256 random bits and is shown
 //! once; nothing but its hash is written.
 
-use super::{ApiKey, Failure, Format, Place, TAKE_UP};
+use super::{ApiKey, Failure, Format, Place, TAKE_UP, note, print, unprinted};
 use crate::{
-    config::{Problem, Problems, TokenFiles, render_text, token_files},
+    config::{
+        Problems, TokenFiles,
+        files::{LARGE, read_text, regular},
+        read_accounts, render_text, token_files,
+    },
+    hex,
     proxy::Clock,
     remote::LockedFile,
     secret::Secret,
-    token::{Account, AccountsError, EditError, NewAccount, ServiceAccounts, add_account, remove_account},
+    token::{Account, EditError, NewAccount, add_account, remove_account},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 /// Runs one of them.
 pub fn api_key(command: ApiKey) -> ExitCode {
@@ -26,82 +31,124 @@ pub fn api_key(command: ApiKey) -> ExitCode {
 }
 
 fn create(name: String, scopes: Vec<String>, expires: Option<String>, place: &Place) -> Result<(), Failure> {
-    let files = files(place)?;
+    let TokenFiles { api_keys: path, .. } = files(place)?;
     let new = NewAccount { name, client_id: random_client_id()?, secret: random_secret()?, scopes: each_once(scopes), expires };
     // Before the file is made.
-    let (_, account) = add_account("", &new).map_err(|error| edit_failure(&files.api_keys, "", error))?;
+    let (_, account) = add_account(&path, "", &new).map_err(edit_failure)?;
     let now = Clock::start().now().unix_s();
-    if account.expires_unix_s.is_some_and(|end| end <= now) {
-        return Err(Failure::Usage("--expires is in the past: the account could not be used".to_owned()));
+    if let Some(expires) = account.expires.as_ref().filter(|_| account.is_over(now)) {
+        let what = format!("--expires: {expires} is in the past: write a later date or moment, or leave it out");
+        return Err(Failure::Usage(format!("stackflow-gateway: {what}")));
     }
-    let path = &files.api_keys;
-    let mut locked = LockedFile::open_or_create(path).map_err(|error| system("cannot open", path, &error))?;
-    let text = locked.read().map_err(|error| system("cannot read", path, &error))?;
-    let (changed, account) = add_account(&text, &new).map_err(|error| edit_failure(path, &text, error))?;
-    locked.replace(&changed).map_err(|error| system("cannot write", path, &error))?;
-    let secret = new.secret.expose();
-    match place.format {
-        Format::Json => {
-            let mut shown = shown(&account);
-            shown["client_secret"] = secret.into();
-            println!("{shown:#}");
-        }
-        Format::Text => {
-            println!("name           {}", account.name);
-            println!("client_id      {}", account.client_id);
-            println!("client_secret  {secret}");
-            println!("scopes         {}", scopes_of(&account));
-            println!("expires        {}", expiry_of(&account, now));
-        }
+    let (locked, before) = lock(&path, LockedFile::open_or_create)?;
+    let (after, account) = add_account(&path, &before, &new).map_err(edit_failure)?;
+    locked.replace(&after).map_err(|error| failure("cannot write", &path, &error))?;
+    if let Err(error) = print(&shown_once(&account, &new.secret, place.format, now)) {
+        return Err(taken_back(&path, &before, &after, &account, &error));
     }
-    eprintln!("The secret is not shown again: {} holds only its hash.", path.display());
-    eprintln!("A gateway that runs takes the account up {TAKE_UP}.");
+    note(&format!("The secret is not shown again: {} holds only its hash.", path.display()));
+    note(&format!("A gateway that runs takes the account up {TAKE_UP}."));
+    if let Some(scope) = account.scopes.iter().find(|scope| scope.contains(',')) {
+        note(&format!("{scope} is one scope, comma and all: if several are meant, revoke this and write --scope once for each."));
+    }
     Ok(())
+}
+
+fn shown_once(account: &Account, secret: &Secret, format: Format, now: u64) -> String {
+    let secret = secret.expose();
+    match format {
+        Format::Json => {
+            let mut shown = shown(account);
+            shown["client_secret"] = secret.into();
+            format!("{shown:#}\n")
+        }
+        Format::Text => format!(
+            "name           {}\nclient_id      {}\nclient_secret  {secret}\nscopes         {}\nexpires        {}\n",
+            account.name,
+            account.client_id,
+            scopes_of(account),
+            expiry_of(account, now)
+        ),
+    }
+}
+
+/// Nobody has the secret: the account goes, and the file is as it was unless others have changed it meanwhile.
+fn taken_back(path: &Path, before: &str, after: &str, account: &Account, error: &io::Error) -> Failure {
+    let take_back = || {
+        let (locked, text) = lock(path, LockedFile::open)?;
+        let text = if text == after {
+            before.to_owned()
+        } else {
+            remove_account(path, &text, &account.client_id).map_err(edit_failure)?.0
+        };
+        locked.replace(&text).map_err(|error| failure("cannot write", path, &error))
+    };
+    let end = match take_back() {
+        Ok(()) => "the account was not made".to_owned(),
+        Err(Failure::Usage(why) | Failure::System(why)) => {
+            format!("nobody has the secret of {}, which cannot be removed again: {why}", account.client_id)
+        }
+    };
+    unprinted(error, &end)
 }
 
 fn list(place: &Place) -> Result<(), Failure> {
     let path = files(place)?.api_keys;
-    let text = match fs::read_to_string(&path) {
+    let text = match read_text(&path, LARGE) {
         Ok(text) => text,
         // There are no accounts yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(system("cannot read", &path, &error)),
+        Err(error) => return Err(failure("cannot read", &path, &error)),
     };
-    let accounts = ServiceAccounts::list(&text).map_err(|error| unreadable(&path, &text, &error))?;
-    match place.format {
-        Format::Json => println!("{:#}", accounts.iter().map(shown).collect::<Value>()),
-        Format::Text => print!("{}", table(&accounts, Clock::start().now().unix_s())),
-    }
-    Ok(())
+    let accounts = read_accounts(&path, &text).map_err(|problems| unreadable(&problems))?;
+    let shown = match place.format {
+        Format::Json => format!("{:#}\n", accounts.iter().map(shown).collect::<Value>()),
+        Format::Text => table(&accounts, Clock::start().now().unix_s()),
+    };
+    print(&shown).map_err(|error| unprinted(&error, "nothing was changed"))
 }
 
 fn revoke(who: &str, place: &Place) -> Result<(), Failure> {
-    let files = files(place)?;
-    let path = &files.api_keys;
-    let mut locked = LockedFile::open(path).map_err(|error| system("cannot open", path, &error))?;
-    let text = locked.read().map_err(|error| system("cannot read", path, &error))?;
-    let (changed, account) = remove_account(&text, who).map_err(|error| edit_failure(path, &text, error))?;
-    locked.replace(&changed).map_err(|error| system("cannot write", path, &error))?;
-    match place.format {
-        Format::Json => println!("{:#}", shown(&account)),
-        Format::Text => println!("revoked {} ({})", account.name, account.client_id),
+    let TokenFiles { api_keys: path, token_lifetime, .. } = files(place)?;
+    if matches!(path.try_exists(), Ok(false)) {
+        return Err(Failure::Usage(format!("stackflow-gateway: there are no accounts yet: no file {}", path.display())));
     }
-    eprintln!("A gateway that runs gives it no more tokens {TAKE_UP}.");
-    eprintln!(
+    let (locked, text) = lock(&path, LockedFile::open)?;
+    let (changed, account) = remove_account(&path, &text, who).map_err(edit_failure)?;
+    locked.replace(&changed).map_err(|error| failure("cannot write", &path, &error))?;
+    let shown = match place.format {
+        Format::Json => format!("{:#}\n", shown(&account)),
+        Format::Text => format!("revoked {} ({})\n", account.name, account.client_id),
+    };
+    print(&shown).map_err(|error| unprinted(&error, "the account is revoked all the same"))?;
+    note(&format!("A gateway that runs gives it no more tokens {TAKE_UP}."));
+    note(&format!(
         "Tokens that it has live on, at most {} s. To cut them too, add this to the file that",
-        files.token_lifetime.as_secs()
-    );
-    eprintln!("`auth.revocations` names before the reload:\n\n[[revoked]]\nclient_id = {}", Value::from(account.client_id));
+        token_lifetime.as_secs()
+    ));
+    let client_id = Value::from(account.client_id);
+    note(&format!("`auth.revocations` names before the reload:\n\n[[revoked]]\nclient_id = {client_id}"));
     Ok(())
 }
 
 fn files(place: &Place) -> Result<TokenFiles, Failure> {
-    token_files(&place.config).map_err(|problems| Failure::Usage(render_text(&problems)))
+    token_files(&place.config).map_err(|problems| unreadable(&problems))
+}
+
+/// The file, which nobody else changes from now on, and its text. To wait for a pipe's writer would hold the lock.
+fn lock(path: &Path, open: impl Fn(&Path) -> io::Result<LockedFile>) -> Result<(LockedFile, String), Failure> {
+    let there = match regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        there => there.map(drop),
+    };
+    let mut locked = there.and_then(|()| open(path)).map_err(|error| failure("cannot open", path, &error))?;
+    let text = locked.read().map_err(|error| failure("cannot read", path, &error))?;
+    Ok((locked, text))
 }
 
 /// 120 random bits in 24 characters: never one that was there before, whose tokens may be revoked by name.
 fn random_client_id() -> Result<String, Failure> {
-    random::<15>().map(|bytes| bytes.iter().fold("sa-".to_owned(), |id, byte| id + &format!("{byte:02x}")))
+    random::<15>().map(|bytes| format!("sa-{}", hex::encode(&bytes)))
 }
 
 /// With a beginning by which scanners find it where it should not be.
@@ -150,25 +197,31 @@ fn scopes_of(account: &Account) -> String {
 }
 
 fn expiry_of(account: &Account, now: u64) -> String {
-    let over = account.expires_unix_s.is_some_and(|end| end <= now);
     let expires = account.expires.clone().unwrap_or_else(|| "never".to_owned());
-    if over { format!("{expires} (over)") } else { expires }
+    if account.is_over(now) { format!("{expires} (over)") } else { expires }
 }
 
-fn edit_failure(path: &Path, text: &str, error: EditError) -> Failure {
+fn edit_failure(error: EditError) -> Failure {
     match error {
-        EditError::Unreadable(error) => unreadable(path, text, &error),
+        EditError::Unreadable(problems) => unreadable(&problems),
         error => Failure::Usage(format!("stackflow-gateway: {error}")),
     }
 }
 
-fn unreadable(path: &Path, text: &str, error: &AccountsError) -> Failure {
-    let (line, column) = error.place_in(text);
-    let (key, remedy) = ("service_accounts".to_owned(), "correct the entry".to_owned());
-    let problem = Problem { file: path.to_owned(), line, column, key, what: error.what.clone(), remedy };
-    Failure::Usage(render_text(&Problems(vec![problem])))
+fn unreadable(problems: &Problems) -> Failure {
+    Failure::Usage(render_text(problems))
 }
 
-fn system(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::System(format!("{what} {}: {error}", path.display()))
+/// What is no list of accounts is a bad file; anything else is the operating system's.
+fn failure(what: &str, path: &Path, error: &io::Error) -> Failure {
+    let remedy = match error.kind() {
+        io::ErrorKind::InvalidData => "is not UTF-8; write a text file in UTF-8",
+        io::ErrorKind::InvalidInput => "is not a regular file; write another path for `auth.token_endpoint.api_keys`",
+        io::ErrorKind::IsADirectory => "is a folder; write another path for `auth.token_endpoint.api_keys`",
+        _ => return Failure::system(error, &format!("{what} {}", path.display())),
+    };
+    Failure::Usage(format!("{}:1:1: service_accounts: {remedy}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

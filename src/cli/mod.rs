@@ -9,7 +9,12 @@ mod signing_key;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// Bad configuration or usage.
 const BAD_USAGE: u8 = 2;
@@ -126,14 +131,16 @@ struct Place {
 enum SigningKey {
     /// Make a new signing key; the old one stays published until its last token is over.
     ///
-    /// A gateway that runs goes on signing with the old key until it is reloaded. From then on the old key is published and
-    /// accepted for two more token lifetimes: one for gateways that share the files and are reloaded later, one for the tokens.
-    /// It is kept, its public half alone, in a file beside the signing key, NAME.retired.json.
+    /// A gateway that runs goes on signing with the old key until it is reloaded. Reload all gateways that share the files at
+    /// once: one that is not reloaded yet refuses what the others sign with the new key. From the first reload on tokens of the
+    /// old key are accepted for two more token lifetimes: one for gateways that still sign with it, one for the last of those
+    /// tokens. It is kept, its public half alone, in a file beside the signing key, NAME.retired.json.
     Rotate {
         /// The configuration file of the gateway.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Do not keep the old key, nor those before it: after a leak. Their tokens are refused from the reload on.
+        /// Do not keep the old key, nor those before it: after a leak. Their tokens are refused from the reload on; by others who
+        /// verify them, once they fetch the key set again, which they may keep for 60 seconds.
         #[arg(long)]
         forget_old: bool,
         /// How the answer is written.
@@ -165,8 +172,10 @@ pub fn main() -> ExitCode {
             signing_key::rotate(&config, forget_old, format)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "stackflow-gateway", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "stackflow-gateway", &mut script);
+            let printed = print(&String::from_utf8_lossy(&script));
+            printed.map_or_else(|error| unprinted(&error, "try again").report(), |()| ExitCode::SUCCESS)
         }
     }
 }
@@ -181,17 +190,44 @@ enum Failure {
 }
 
 impl Failure {
+    /// What the operating system refused, or a file that is none to be read as text.
+    fn system(error: &io::Error, what: &str) -> Self {
+        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory) {
+            return Self::Usage(format!("stackflow-gateway: {what}: {error}"));
+        }
+        let remedy =
+            if error.kind() == io::ErrorKind::PermissionDenied { ": run it as root or as the gateway's user" } else { "" };
+        Self::System(format!("{what}: {error}{remedy}"))
+    }
+
     /// Says so on standard error.
     fn report(&self) -> ExitCode {
         match self {
             Self::Usage(what) => {
-                eprintln!("{}", what.trim_end());
+                note(what.trim_end());
                 ExitCode::from(BAD_USAGE)
             }
             Self::System(what) => {
-                eprintln!("stackflow-gateway: {what}");
+                note(&format!("stackflow-gateway: {what}"));
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Writes what was asked for to standard output. The macros panic where a disk is full or nobody reads.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// What was asked for could not be written; `end`: how things are all the same.
+fn unprinted(error: &io::Error, end: &str) -> Failure {
+    Failure::System(format!("cannot write to standard output: {error}; {end}"))
+}
+
+/// Writes a line to standard error. Where that is not possible, nobody can be told.
+fn note(line: &str) {
+    drop(io::stderr().lock().write_all(format!("{line}\n").as_bytes()));
 }

@@ -9,11 +9,12 @@ mod paths;
 mod revocations;
 mod token_endpoint;
 
-pub use token_endpoint::{Provided, TokenFiles, retired_keys_file, token_files};
+pub use token_endpoint::{MOST_RETIRED, Provided, TokenFiles, retired_keys_file, token_files};
 
 use super::{
     Api, Auth, Gateway, Problem, Problems,
     file::{self, File, WrittenAuth, WrittenCors, WrittenRoute},
+    files::{LARGE, read_any_text},
     report::{Fault, Report},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     route::{Pattern, RouteTable},
     upstream::{UpstreamIndex, Upstreams},
 };
-use std::path::Path;
+use std::{io, path::Path};
 use token_endpoint::CheckedTokenEndpoint;
 use toml::de::DeTable;
 
@@ -35,10 +36,13 @@ pub fn load(path: &Path) -> Result<Gateway, Problems> {
     read(path).and_then(|text| compile(path, &text))
 }
 
-/// Reads a file.
+/// Reads a configuration file.
 pub(super) fn read(path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let Fault { what, remedy } = attached::unreadable(path, &error);
+    read_any_text(path, LARGE).map_err(|error| {
+        let Fault { what, mut remedy } = attached::unreadable(path, &error);
+        if error.kind() == io::ErrorKind::NotFound {
+            "write it, or name another one with `--config FILE`".clone_into(&mut remedy);
+        }
         let key = "configuration".to_owned();
         Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, key, what, remedy }])
     })

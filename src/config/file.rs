@@ -57,8 +57,8 @@ pub(crate) enum Attached {
     Certificate { certificate: Placed<PathBuf>, private_key: Placed<PathBuf> },
     /// Certificates of authorities, under this key.
     Authorities { key: String, path: Placed<PathBuf> },
-    /// A JWKS document.
-    KeySet { path: Placed<PathBuf> },
+    /// A JWKS document of at most so many bytes.
+    KeySet { path: Placed<PathBuf>, limit: usize },
     /// A file that the gateway keeps an issuer's keys in.
     KeyCache { path: Placed<PathBuf> },
     /// A file to write the log to.

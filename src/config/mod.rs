@@ -2,9 +2,11 @@
 //!
 //! A file goes through two doors: `file` reads the text alone; `compile` asks the other stages and looks at the files that it names.
 
+mod accounts;
 mod address;
 mod compile;
 mod file;
+pub mod files;
 mod fixed;
 mod gateway;
 mod header;
@@ -16,7 +18,8 @@ mod table;
 mod url;
 mod value;
 
-pub use compile::{Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
+pub use accounts::read_accounts;
+pub use compile::{MOST_RETIRED, Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
 pub use fixed::{Unloadable, load_next};
 pub use gateway::{
     Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,

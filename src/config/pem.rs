@@ -1,10 +1,11 @@
 //! Certificates and keys in PEM files (RFC 7468), read in one place, so that what `check` takes is what is taken when it is used.
 
+use super::files::{LARGE, SMALL, read_bytes};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use std::{error::Error, fmt, fs, io, path::Path};
+use std::{error::Error, fmt, io, path::Path};
 
 /// Why a file does not hold what it should.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Error for PemError {
 /// # Errors
 /// The file cannot be read, or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let text = fs::read(path).map_err(PemError::Unreadable)?;
+    let text = read_bytes(path, LARGE).map_err(PemError::Unreadable)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(PemError::NoCertificate)
 }
@@ -55,7 +56,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// The file cannot be read, or holds none.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    let text = fs::read(path).map_err(PemError::Unreadable)?;
+    let text = read_bytes(path, SMALL).map_err(PemError::Unreadable)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| PemError::NoPrivateKey)
 }
 

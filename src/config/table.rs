@@ -29,18 +29,23 @@ pub(crate) struct Table<'t> {
     at: usize,
     entries: &'t DeTable<'t>,
     known: RefCell<Vec<&'static str>>,
+    /// Never known, and reported already.
+    refused: RefCell<Vec<&'static str>>,
 }
 
 /// Reads the whole file with `read`.
 pub(crate) fn read_document<T>(report: &Report<'_>, document: &DeTable<'_>, read: impl FnOnce(&Table<'_>) -> T) -> T {
-    let table =
-        Table { report, name: String::new(), pattern: String::new(), at: 0, entries: document, known: RefCell::default() };
+    let table = Table::new(report, String::new(), String::new(), 0, document);
     let file = read(&table);
     table.report_unknown();
     file
 }
 
 impl<'t> Table<'t> {
+    fn new(report: &'t Report<'t>, name: String, pattern: String, at: usize, entries: &'t DeTable<'t>) -> Self {
+        Self { report, name, pattern, at, entries, known: RefCell::default(), refused: RefCell::default() }
+    }
+
     /// Where its header is.
     pub(crate) fn at(&self) -> usize {
         self.at
@@ -81,6 +86,13 @@ impl<'t> Table<'t> {
         if let Some(at) = self.place_of(key) {
             self.fault(at, key, Fault::new(what, remedy));
         }
+    }
+
+    /// The same for a key that this table never has, and that is nobody's nearest one. Whether it is there.
+    pub(crate) fn forbid(&self, key: &'static str, what: &str, remedy: &str) -> bool {
+        self.refused.borrow_mut().push(key);
+        self.refuse(key, what, remedy);
+        self.place_of(key).is_some()
     }
 
     /// A problem when `key` is not there.
@@ -281,7 +293,7 @@ impl<'t> Table<'t> {
     /// What `read` makes of a table that is not there: all defaults, and what must be there is missing from this table.
     pub(crate) fn absent<T>(&self, key: &'static str, read: impl FnOnce(&Table<'_>) -> T) -> T {
         let (name, pattern, entries) = (join(&self.name, key), join(&self.pattern, key), DeTable::new());
-        read(&Table { report: self.report, name, pattern, at: self.at, entries: &entries, known: RefCell::default() })
+        read(&Table::new(self.report, name, pattern, self.at, &entries))
     }
 
     /// A list of tables.
@@ -373,7 +385,7 @@ impl<'t> Table<'t> {
             return self.wrong_type(value, name, "write a table, as in { … }", None);
         };
         let (name, pattern) = (join(&self.name, name), join(&self.pattern, pattern));
-        let table = Table { report: self.report, name, pattern, at: value.span().start, entries, known: RefCell::default() };
+        let table = Table::new(self.report, name, pattern, value.span().start, entries);
         let read = read(&table);
         table.report_unknown();
         Some(read)
@@ -395,7 +407,8 @@ impl<'t> Table<'t> {
 
     fn report_unknown(&self) {
         let known = self.known.borrow();
-        for (key, _) in self.entries.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+        let told = |key: &str| known.contains(&key) || self.refused.borrow().contains(&key);
+        for (key, _) in self.entries.iter().filter(|(key, _)| !told(key.get_ref())) {
             let (at, name) = (key.span().start, self.full_name(&value::excerpt(key.get_ref())));
             match not_yet::refused_key(&join(&self.pattern, key.get_ref())) {
                 Some(fault) => self.report.add(at, name, fault),

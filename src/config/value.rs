@@ -96,6 +96,11 @@ pub(crate) fn scope(text: &str) -> Result<String, Fault> {
     Err(Fault::new(format!("`{}` is not a scope", excerpt(text)), remedy))
 }
 
+/// A size as it is written.
+pub(crate) fn show_size(bytes: u64) -> String {
+    show(bytes, &SIZE_UNITS)
+}
+
 fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS)
 }

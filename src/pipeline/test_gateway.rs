@@ -6,10 +6,11 @@ use crate::{
         Profile,
         test_keys::{ALL_KEYS, Draft, NOW_S, at},
     },
-    config::{Gateway, compile},
+    config::{Gateway, Provided, compile_with},
     request::Request,
     state::State,
     time::Now,
+    token::{ServiceAccounts, SigningAlgorithm, SigningKey},
 };
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use std::{net::IpAddr, path::Path};
@@ -19,7 +20,7 @@ pub(crate) fn now() -> Now {
     at(NOW_S)
 }
 
-/// What no test varies. The file of accounts is empty: these tests ask for no token there.
+/// What no test varies. There is no account: these tests ask for no token there.
 const BASE: &str = r#"
 [[listeners]]
 address = "127.0.0.1:8080"
@@ -27,8 +28,6 @@ address = "127.0.0.1:8080"
 issuer = "https://issuer.example"
 client_ids = "any"
 [auth.token_endpoint]
-algorithm = "ES256"
-api_keys = "/dev/null"
 [upstreams.api]
 servers = ["http://127.0.0.1:3000"]
 [[routes]]
@@ -69,7 +68,10 @@ pub(crate) fn gateway(more: &str) -> Gateway {
 /// The same before the issuer's keys are there.
 pub(crate) fn gateway_without_keys(more: &str) -> Gateway {
     let limits = if more.contains("[limits]") { "" } else { LIMITS };
-    compile(Path::new("gateway.toml"), &format!("{more}\n{limits}{BASE}")).unwrap_or_else(|problems| panic!("{problems}"))
+    let (signing_key, _) = SigningKey::generate(SigningAlgorithm::Es256).expect("a key");
+    let provided = Provided { service_accounts: ServiceAccounts::default(), signing_key };
+    compile_with(Path::new("gateway.toml"), &format!("{more}\n{limits}{BASE}"), provided)
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// A token of user-1 that the gateway accepts, signed with a real key.

@@ -2,9 +2,13 @@
 //!
 //! Comments, order and spelling of all else stay as they are. A text that has a problem is not changed at all.
 
-use super::accounts::{Account, AccountsError, ServiceAccounts, hash_secret, is_name, is_scope, read_moment};
-use crate::secret::Secret;
-use std::fmt;
+use super::accounts::{Account, SecretHash, end_of, is_name, is_scope};
+use crate::{
+    config::{Problem, Problems, read_accounts},
+    hex,
+    secret::Secret,
+};
+use std::{fmt, path::Path};
 use toml_edit::{Array, ArrayOfTables, Datetime, DocumentMut, InlineTable, Item, Value};
 
 const ACCOUNTS: &str = "service_accounts";
@@ -27,12 +31,12 @@ pub struct NewAccount {
 /// Why a text is not changed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EditError {
-    /// It has a problem.
-    Unreadable(AccountsError),
+    /// It has problems.
+    Unreadable(Problems),
     /// An account has this name.
     NameTaken(String),
     /// Not fit for a name.
-    Name,
+    Name(String),
     /// Not fit for a scope.
     Scope(String),
     /// Not a moment.
@@ -46,16 +50,21 @@ pub enum EditError {
 impl fmt::Display for EditError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(_) => formatter.write_str("the file of service accounts has a problem"),
+            Self::Unreadable(_) => formatter.write_str("the file of service accounts has problems"),
             Self::NameTaken(name) => {
                 write!(formatter, "an account is called {name} already: choose another name, or revoke that one")
             }
-            Self::Name => formatter.write_str("a name is text without control characters"),
+            Self::Name(name) if name.is_empty() => formatter.write_str("the name is empty: write what people call the account"),
+            Self::Name(_) => formatter.write_str("the name has control characters: write a text on one line"),
             Self::Scope(scope) => {
                 write!(formatter, "{scope:?} is no scope: write visible ASCII without spaces, quotes and backslashes")
             }
-            Self::Moment(text) => write!(formatter, "{text:?} is no moment: write it like 2030-01-31 or 2030-01-31T12:00:00Z"),
-            Self::Unknown(who) => write!(formatter, "no account has the name or client_id {who}"),
+            Self::Moment(text) => {
+                write!(formatter, "--expires: {text:?} is no moment: write it like 2030-01-31 or 2030-01-31T12:00:00Z")
+            }
+            Self::Unknown(who) => {
+                write!(formatter, "no account has the name or client_id {who:?}: see `stackflow-gateway api-key list`")
+            }
             Self::Ambiguous(who) => {
                 write!(formatter, "{who} is the name of one account and the client_id of another: name the other way")
             }
@@ -72,14 +81,14 @@ impl std::error::Error for EditError {
     }
 }
 
-/// The text with the account at its end, and what the account came to be.
+/// The text of `file` with the account at its end, and what the account came to be.
 ///
 /// # Errors
 /// The text or the account has a problem.
-pub fn add_account(text: &str, new: &NewAccount) -> Result<(String, Account), EditError> {
-    let before = ServiceAccounts::list(text).map_err(EditError::Unreadable)?;
+pub fn add_account(file: &Path, text: &str, new: &NewAccount) -> Result<(String, Account), EditError> {
+    let before = read_accounts(file, text).map_err(EditError::Unreadable)?;
     if !is_name(&new.name) {
-        return Err(EditError::Name);
+        return Err(EditError::Name(new.name.clone()));
     }
     if before.iter().any(|account| account.name == new.name) {
         return Err(EditError::NameTaken(new.name.clone()));
@@ -88,7 +97,7 @@ pub fn add_account(text: &str, new: &NewAccount) -> Result<(String, Account), Ed
         return Err(EditError::Scope(scope.clone()));
     }
     let entry = entry(new)?;
-    let mut document = parsed(text)?;
+    let mut document = parsed(file, text)?;
     let changed = match document.get_mut(ACCOUNTS).and_then(Item::as_array_mut) {
         Some(list) => {
             list.push(entry);
@@ -96,23 +105,23 @@ pub fn add_account(text: &str, new: &NewAccount) -> Result<(String, Account), Ed
         }
         None => appended(text, &entry),
     };
-    let mut after = ServiceAccounts::list(&changed).map_err(EditError::Unreadable)?;
+    let mut after = read_accounts(file, &changed).map_err(EditError::Unreadable)?;
     let made = after.pop().filter(|made| made.name == new.name);
     Ok((changed, made.ok_or_else(|| EditError::Unknown(new.name.clone()))?))
 }
 
-/// The text without the account of that name or client id, and the account.
+/// The text of `file` without the account of that name or client id, and the account.
 ///
 /// # Errors
 /// The text has a problem, or no such account.
-pub fn remove_account(text: &str, who: &str) -> Result<(String, Account), EditError> {
-    let accounts = ServiceAccounts::list(text).map_err(EditError::Unreadable)?;
+pub fn remove_account(file: &Path, text: &str, who: &str) -> Result<(String, Account), EditError> {
+    let accounts = read_accounts(file, text).map_err(EditError::Unreadable)?;
     let mut meant = accounts.iter().enumerate().filter(|(_, account)| account.name == who || account.client_id == who);
     let (index, account) = meant.next().ok_or_else(|| EditError::Unknown(who.to_owned()))?;
     if meant.next().is_some() {
         return Err(EditError::Ambiguous(who.to_owned()));
     }
-    let mut document = parsed(text)?;
+    let mut document = parsed(file, text)?;
     let tables = document.get_mut(ACCOUNTS).and_then(Item::as_array_of_tables_mut);
     if let Some(left_over) = tables.map(|tables| remove_table(tables, index)) {
         let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
@@ -123,24 +132,30 @@ pub fn remove_account(text: &str, who: &str) -> Result<(String, Account), EditEr
     Ok((document.to_string(), account.clone()))
 }
 
-fn parsed(text: &str) -> Result<DocumentMut, EditError> {
+fn parsed(file: &Path, text: &str) -> Result<DocumentMut, EditError> {
     text.parse().map_err(|error: toml_edit::TomlError| {
-        let at = error.span().map_or(0, |span| span.start);
-        EditError::Unreadable(AccountsError { at, what: error.message().to_owned() })
+        // Of the same family as the parser that has just read it: not to be expected.
+        let (key, what, remedy) = ("TOML".to_owned(), error.message().to_owned(), "correct the line".to_owned());
+        EditError::Unreadable(Problems(vec![Problem { file: file.to_owned(), line: 1, column: 1, key, what, remedy }]))
     })
 }
 
 fn entry(new: &NewAccount) -> Result<InlineTable, EditError> {
-    let hash = hash_secret(&new.secret).iter().fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
+    let SecretHash(hash) = SecretHash::of(&new.secret);
+    let hash = hex::encode(&hash);
     let mut entry = InlineTable::new();
     for (key, value) in [("name", new.name.as_str()), ("client_id", &new.client_id), ("secret_sha256", &hash)] {
         entry.insert(key, value.into());
     }
     entry.insert("scopes", Value::Array(new.scopes.iter().map(String::as_str).collect::<Array>()));
     if let Some(text) = &new.expires {
-        let (datetime, _) = read_moment(text).ok_or_else(|| EditError::Moment(text.clone()))?;
-        let datetime: Datetime = datetime.to_string().parse().map_err(|_| EditError::Moment(text.clone()))?;
-        entry.insert("expires", datetime.into());
+        let wrong = || EditError::Moment(text.clone());
+        let moment: toml::value::Datetime = text.parse().map_err(|_| wrong())?;
+        end_of(&moment).ok_or_else(wrong)?;
+        // In full, so that nobody who reads it has to know what a date alone means.
+        let full = if moment.time.is_none() { format!("{moment}T00:00:00Z") } else { moment.to_string() };
+        let moment: Datetime = full.parse().map_err(|_| wrong())?;
+        entry.insert("expires", moment.into());
     }
     Ok(entry)
 }

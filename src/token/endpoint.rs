@@ -4,7 +4,7 @@
 //! failures, which comes before the secret is looked at. No answer repeats anything the request said, but for the scope.
 use super::{
     PublicKey, RetiredKeys, ServiceAccounts, SigningKey,
-    accounts::ServiceAccount,
+    accounts::Account,
     form::{Client, ClientError, Form, is_named_in},
     own_keys::OwnKeys,
 };
@@ -224,7 +224,7 @@ impl TokenEndpoint {
     }
 
     /// No token outlives its account.
-    fn issue(&self, account: &ServiceAccount, scope: &str, now: Now) -> Result<Bytes, Unspecified> {
+    fn issue(&self, account: &Account, scope: &str, now: Now) -> Result<Bytes, Unspecified> {
         let mut jti = [0; 16];
         getrandom::fill(&mut jti).map_err(|_| Unspecified)?;
         let issued = now.unix_s();
@@ -282,7 +282,7 @@ struct Issued<'a> {
 }
 
 /// What was asked for, if the account has all of it; all that it has, if nothing was. In the account's order, each once.
-fn granted(account: &ServiceAccount, asked: Option<&str>) -> Option<String> {
+fn granted(account: &Account, asked: Option<&str>) -> Option<String> {
     let Some(asked) = asked else { return Some(account.scopes.join(" ")) };
     let asked: Vec<&str> = asked.split(' ').filter(|scope| !scope.is_empty()).collect();
     if asked.iter().any(|scope| !account.scopes.iter().any(|own| own == scope)) || asked.is_empty() {

@@ -13,8 +13,8 @@ mod public;
 mod retired;
 mod signing;
 
-pub(crate) use accounts::is_scope;
-pub use accounts::{Account, AccountsError, ServiceAccounts};
+pub use accounts::{Account, SecretHash, ServiceAccounts};
+pub(crate) use accounts::{end_of, is_name, is_scope};
 pub use accounts_file::{EditError, NewAccount, add_account, remove_account};
 pub use endpoint::{Limited, TokenAnswer, TokenEndpoint, TokenRequest, TokenSettings};
 pub use public::PublicKey;

@@ -91,6 +91,11 @@ impl Gateway {
         Self::command(self.directory.path()).args(arguments).output().unwrap()
     }
 
+    /// The same with this as its standard output.
+    pub fn run_beside_into(&self, arguments: &[&str], stdout: Stdio) -> Output {
+        Self::command(self.directory.path()).args(arguments).stdout(stdout).output().unwrap()
+    }
+
     /// Ends the process, and starts another with the configuration and the files as they are by now.
     pub fn restart(&mut self) {
         let ended = self.stop_gracefully();

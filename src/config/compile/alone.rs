@@ -67,7 +67,7 @@ fn attached(file: &Attached) -> Vec<Named> {
             vec![read("listeners.tls.certificate", &certificate.value), read("listeners.tls.private_key", &private_key.value)]
         }
         Attached::Authorities { path, .. } => vec![read("certificates of authorities", &path.value)],
-        Attached::KeySet { path } => vec![read("auth.issuers.jwks_file", &path.value)],
+        Attached::KeySet { path, .. } => vec![read("auth.issuers.jwks_file", &path.value)],
         Attached::KeyCache { path } => vec![write("auth.issuers.jwks_cache_file", path)],
         // What is no regular file, as /dev/null, is not harmed.
         Attached::Log { path } if fs::metadata(&path.value).is_ok_and(|there| !there.is_file()) => Vec::new(),

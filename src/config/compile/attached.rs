@@ -7,6 +7,7 @@ use crate::{
     auth::{KeySet, KeySetError},
     config::{
         file::Attached,
+        files::{LARGE, SMALL, read_bytes, read_text},
         pem::{self, PemError},
         report::{Fault, Placed, Report},
         value::{WrittenSecret, excerpt},
@@ -42,8 +43,8 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
                 let wrong = |error| report.add(path.at, key, pem_fault(&path.value, error));
                 pem::authorities(&path.value).map_or_else(wrong, drop);
             }
-            Attached::KeySet { path } => {
-                key_set(&path.value).unwrap_or_else(|fault| report.add(path.at, "auth.issuers.jwks_file", fault));
+            Attached::KeySet { path, limit } => {
+                key_set(&path.value, *limit).unwrap_or_else(|fault| report.add(path.at, "auth.issuers.jwks_file", fault));
             }
             Attached::KeyCache { path } => {
                 let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
@@ -63,7 +64,7 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
 
 /// The whole of a text file.
 pub(super) fn text(path: &Path) -> Result<String, Fault> {
-    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+    read_text(path, LARGE).map_err(|error| unreadable(path, &error))
 }
 
 /// A file that decides who is let in may not be one that every user may write: whoever does is let in. What cannot be asked is not
@@ -83,8 +84,15 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Fault::new(format!("there is no file `{path}`"), "write the path of a file that exists"),
-        io::ErrorKind::PermissionDenied => Fault::new(format!("`{path}` may not be read"), "let the gateway's user read it"),
+        io::ErrorKind::PermissionDenied => Fault::new(
+            format!("`{path}` may not be read"),
+            "let the gateway's user read it, and run this as that user or as root",
+        ),
         io::ErrorKind::IsADirectory => Fault::new(format!("`{path}` is a folder"), "write the path of a file"),
+        io::ErrorKind::InvalidInput => {
+            Fault::new(format!("`{path}` {error}"), "write the path of a file, not of a pipe or a device")
+        }
+        io::ErrorKind::FileTooLarge => Fault::new(format!("`{path}` {error}"), "write the path of a smaller file"),
         io::ErrorKind::InvalidData => Fault::new(format!("`{path}` is not UTF-8"), "write a text file in UTF-8"),
         _ => Fault::new(format!("`{path}` cannot be read: {error}"), "write the path of a readable file"),
     }
@@ -145,9 +153,14 @@ fn key_fault(path: &Path, what: &str) -> Fault {
     Fault::new(format!("`{}` {what}", path.display()), "write a PEM file with an unencrypted RSA, ECDSA or Ed25519 key")
 }
 
-fn key_set(path: &Path) -> Result<(), Fault> {
+/// `limit`: `jwks_size`, which a running gateway holds it to.
+fn key_set(path: &Path, limit: usize) -> Result<(), Fault> {
     guarded(path)?;
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = read_bytes(path, u64::try_from(limit).unwrap_or(u64::MAX)).map_err(|error| {
+        let Fault { what, remedy } = unreadable(path, &error);
+        let large = error.kind() == io::ErrorKind::FileTooLarge;
+        Fault::new(what, if large { "write a larger `jwks_size`, or the path of a smaller file".to_owned() } else { remedy })
+    })?;
     let (what, remedy) = match KeySet::parse(&bytes) {
         Ok(_) => return Ok(()),
         Err(KeySetError::Malformed(detail)) => {
@@ -180,7 +193,7 @@ fn secret(written: &WrittenSecret) -> Result<Secret, Fault> {
             let what = format!("there is no environment variable `{}`", excerpt(name));
             Fault::new(what, "set it for the gateway's process, or write { file = \"PATH\" }")
         }),
-        WrittenSecret::File(path) => fs::read_to_string(path).map_err(|error| unreadable(path, &error)),
+        WrittenSecret::File(path) => read_text(path, SMALL).map_err(|error| unreadable(path, &error)),
     }?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.len() < SHORTEST_SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {

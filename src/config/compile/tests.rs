@@ -70,7 +70,7 @@ fn compiled(folder: &Folder, snippet: &str) -> Gateway {
 #[test]
 fn a_file_that_is_not_there_is_one_problem() {
     let problems = load(Path::new("/nowhere/gateway.toml")).err().unwrap_or_default();
-    let expected = "/nowhere/gateway.toml:1:1: configuration: there is no file `/nowhere/gateway.toml`; write the path of a file that exists\n";
+    let expected = "/nowhere/gateway.toml:1:1: configuration: there is no file `/nowhere/gateway.toml`; write it, or name another one with `--config FILE`\n";
     assert_eq!(problems.to_string(), expected);
 }
 
@@ -140,7 +140,7 @@ fn a_problem_in_the_file_of_accounts_is_reported_there() {
     let folder = Folder::with(&[("k.toml", "# é\n[[service_accounts]]\nname = \"é\" x\n")]);
     let problems = compile_in(&folder, "[auth.token_endpoint]\napi_keys = \"k.toml\"").err().unwrap_or_default();
     let places: Vec<_> = problems.0.iter().map(|p| (p.file.clone(), p.line, p.column, p.key.as_str())).collect();
-    assert_eq!(places, [(folder.path("k.toml"), 3, 12, "service_accounts")], "columns count characters");
+    assert_eq!(places, [(folder.path("k.toml"), 3, 12, "TOML")], "columns count characters");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn accounts_and_keys_can_be_made_before_all_else_is_in_order() {
     assert_eq!((files.api_keys, files.signing_key), (folder.path("k.toml"), folder.path("signing-key.pem")));
     assert_eq!((files.algorithm, files.token_lifetime.as_secs()), (SigningAlgorithm::Rs256, 300));
     for (text, expected) in [
-        ("", "auth.token_endpoint: is missing"),
+        ("", "auth.token_endpoint: is missing; add the line `[auth.token_endpoint]`"),
         ("[auth", "TOML: "),
         ("[auth.token_endpoint]\nalgorithm = \"none\"\n[x]", "auth.token_endpoint.algorithm: "),
         ("[auth]\ntoken_endpoint = 1", "auth.token_endpoint: "),
@@ -211,6 +211,31 @@ fn accounts_and_keys_can_be_made_before_all_else_is_in_order() {
         let folder = Folder::with(&[("g.toml", text)]);
         let problems = super::token_files(&folder.path("g.toml")).err().unwrap_or_default();
         assert!(problems.0.len() == 1 && problems.to_string().contains(expected), "{problems}");
+    }
+}
+
+#[test]
+fn a_pipe_is_not_waited_for_whatever_it_is_named_for() {
+    let folder = Folder::with(&[("k.toml", "")]);
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(folder.path(name)).status();
+        assert!(made.is_ok_and(|status| status.success()), "{name}");
+    };
+    ["pipe", "key.pem.retired.json"].into_iter().for_each(pipe);
+    let issuer = "[[auth.issuers]]\nissuer = \"https://issuer.example\"\nclient_ids = \"any\"\n";
+    for (key, lines) in [
+        ("auth.issuers.jwks_file", format!("{issuer}jwks_file = \"pipe\"")),
+        ("auth.issuers.ca_file", format!("{issuer}ca_file = \"pipe\"")),
+        ("auth.revocations", "[auth]\nrevocations = \"pipe\"".to_owned()),
+        ("auth.token_endpoint.api_keys", "[auth.token_endpoint]\napi_keys = \"pipe\"".to_owned()),
+        ("auth.token_endpoint.signing_key", "[auth.token_endpoint]\napi_keys = \"k.toml\"\nsigning_key = \"pipe\"".to_owned()),
+        ("auth.token_endpoint.signing_key", "[auth.token_endpoint]\napi_keys = \"k.toml\"\nsigning_key = \"key.pem\"".to_owned()),
+        ("admin.token", "[admin]\ntoken = { file = \"pipe\" }".to_owned()),
+    ] {
+        let problems = compile_in(&folder, &lines).err().unwrap_or_default().0;
+        let found: Vec<_> =
+            problems.iter().map(|problem| (problem.key.as_str(), problem.what.contains("is not a regular file"))).collect();
+        assert_eq!(found, [(key, true)], "{lines}: {problems:?}");
     }
 }
 

@@ -11,13 +11,15 @@ use crate::{
     config::{
         NewKeyFile, Problem, Problems,
         file::{WrittenAuth, WrittenTokenEndpoint},
+        files::{LARGE, SMALL, read_text},
+        read_accounts,
         report::{Fault, Placed, Report},
     },
     secret::Secret,
     token::{RetiredKeys, ServiceAccounts, SigningAlgorithm, SigningKey, SigningKeyError, TokenEndpoint, TokenSettings},
 };
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -90,7 +92,7 @@ impl CheckedTokenEndpoint {
 
 fn signing_key(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<Key> {
     let Placed { at, value: path } = &written.signing_key;
-    let key = match fs::read_to_string(path) {
+    let key = match read_text(path, SMALL) {
         Ok(pem) => SigningKey::from_pem(&pem, written.algorithm).map(Key::There).map_err(|error| key_fault(path, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             has_folder(path).map(|()| Key::ToMake(path.clone(), written.algorithm))
@@ -109,13 +111,11 @@ pub fn retired_keys_file(signing_key: &Path) -> PathBuf {
 }
 
 /// Most that a file of retired keys may hold, in bytes: some hundred keys.
-const MOST_RETIRED: u64 = 256 * 1024;
+pub const MOST_RETIRED: u64 = 256 * 1024;
 
 fn retired_keys(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<RetiredKeys> {
     let path = retired_keys_file(&written.signing_key.value);
-    let large = fs::metadata(&path).is_ok_and(|file| file.len() > MOST_RETIRED);
-    let fault = match fs::read_to_string(&path) {
-        _ if large => Fault::new(format!("`{}` is too large", path.display()), "remove keys whose `exp` is over"),
+    let fault = match read_text(&path, MOST_RETIRED) {
         Ok(text) => match guarded(&path).map(|()| RetiredKeys::parse(&text)) {
             Ok(Ok(retired)) => return Some(retired),
             Err(fault) => fault,
@@ -125,7 +125,11 @@ fn retired_keys(report: &Report<'_>, written: &WrittenTokenEndpoint) -> Option<R
             }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(RetiredKeys::default()),
-        Err(error) => unreadable(&path, &error),
+        Err(error) => {
+            let Fault { what, remedy } = unreadable(&path, &error);
+            let large = error.kind() == io::ErrorKind::FileTooLarge;
+            Fault::new(what, if large { "remove keys whose `exp` is over".to_owned() } else { remedy })
+        }
     };
     report.add(written.signing_key.at, SIGNING_KEY, fault);
     None
@@ -154,7 +158,7 @@ fn key_fault(path: &Path, error: &SigningKeyError) -> Fault {
 
 fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccounts> {
     let Placed { at, value: path } = path;
-    let text = match fs::read_to_string(path) {
+    let text = match read_text(path, LARGE) {
         Ok(text) => text,
         Err(error) => {
             let Fault { what, remedy } = unreadable(path, &error);
@@ -168,13 +172,9 @@ fn accounts(report: &Report<'_>, path: &Placed<PathBuf>) -> Option<ServiceAccoun
             return None;
         }
     };
-    let wrong = |error: crate::token::AccountsError| {
-        let (key, remedy) = ("service_accounts".to_owned(), "correct the entry".to_owned());
-        let (line, column) = error.place_in(&text);
-        report.add_elsewhere(*at, Problem { file: path.clone(), line, column, key, what: error.what, remedy });
-    };
     guarded(path).map_err(|fault| report.add(*at, API_KEYS, fault)).ok()?;
-    ServiceAccounts::parse(&text).map_err(wrong).ok()
+    let wrong = |problems: Problems| problems.0.into_iter().for_each(|problem| report.add_elsewhere(*at, problem));
+    read_accounts(path, &text).map_err(wrong).ok().map(|accounts| accounts.into_iter().collect())
 }
 
 /// What the commands that change accounts and keys need of a configuration.
@@ -196,15 +196,14 @@ pub struct TokenFiles {
 /// # Errors
 /// The text is not TOML, or the table is not there or has problems.
 pub fn token_files(path: &Path) -> Result<TokenFiles, Problems> {
-    let text =
-        fs::read_to_string(path).map_err(|error| Problems(vec![problem(path, "configuration", unreadable(path, &error))]))?;
+    let text = super::read(path)?;
     let (document, syntax) = DeTable::parse_recoverable(&text);
     let report = Report::new(path, &text, &syntax);
     let endpoint = crate::config::file::read(&report, document.get_ref()).auth.token_endpoint;
     let mut problems = report.into_problems();
     problems.0.retain(|problem| problem.key == "TOML" || problem.key.starts_with("auth.token_endpoint"));
     if endpoint.is_none() && problems.0.is_empty() {
-        let (what, remedy) = ("is missing", "add the table: without it there are no service accounts");
+        let (what, remedy) = ("is missing", "add the line `[auth.token_endpoint]`");
         problems.0.push(problem(path, "auth.token_endpoint", Fault::new(what, remedy)));
     }
     match endpoint {

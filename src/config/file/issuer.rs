@@ -41,7 +41,8 @@ pub(super) fn issuer(table: &Table<'_>, leeway: Duration, attached: &mut Vec<Att
     let profile = table.word("profile", Profile::Cognito, &profiles);
     let parse = if profile == Profile::Generic { non_empty } else { url::absolute };
     let issuer = table.required("issuer", "write the `iss` of its tokens", parse);
-    let keys = key_source(table, issuer.as_ref(), profile, attached);
+    let jwks_size = table.size_in_memory("jwks_size", MIB, &(KIB..=16 * MIB));
+    let keys = key_source(table, issuer.as_ref(), profile, jwks_size, attached);
     let jwks_cache_file = table.text("jwks_cache_file", path(table));
     if let Some(path) = jwks_cache_file.clone() {
         attached.push(Attached::KeyCache { path });
@@ -55,7 +56,6 @@ pub(super) fn issuer(table: &Table<'_>, leeway: Duration, attached: &mut Vec<Att
     let refresh = table.duration("refresh", Duration::from_secs(600), &REFRESH);
     let refresh_cooldown = table.duration("refresh_cooldown", Duration::from_secs(30), &REFRESH);
     let fetch_timeout = table.duration("fetch_timeout", Duration::from_secs(5), &FETCH_TIMEOUT);
-    let jwks_size = table.size_in_memory("jwks_size", MIB, &(KIB..=16 * MIB));
     let leeway = auth::leeway(table, leeway);
     let (jwks_cache_file, ca_file) = (jwks_cache_file.map(|placed| placed.value), ca_file.map(|placed| placed.value));
     let settings = issuer.clone().zip(keys).map(|(issuer, keys)| IssuerSettings {
@@ -81,6 +81,7 @@ fn key_source(
     table: &Table<'_>,
     issuer: Option<&Placed<String>>,
     profile: Profile,
+    jwks_size: usize,
     attached: &mut Vec<Attached>,
 ) -> Option<KeySource> {
     let url = table.text("jwks_url", url::fetchable);
@@ -91,7 +92,7 @@ fn key_source(
         table.refuse("jwks_cache_file", "has no meaning with `jwks_file`", "remove it");
     }
     if let Some(path) = file {
-        attached.push(Attached::KeySet { path: path.clone() });
+        attached.push(Attached::KeySet { path: path.clone(), limit: jwks_size });
         return Some(KeySource::File(path.value));
     }
     if let Some(url) = url {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn file() -> &'static Path {
+    Path::new("k.toml")
+}
+
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"; // "test"
 
 /// A file as people keep it.
@@ -24,22 +28,23 @@ fn entry_of(name: &str) -> String {
 }
 
 fn refused(text: &str, new: &NewAccount, expected: &EditError) {
-    assert_eq!(add_account(text, new).as_ref().map(|(text, _)| text.as_str()), Err(expected));
+    assert_eq!(add_account(file(), text, new).as_ref().map(|(text, _)| text.as_str()), Err(expected));
 }
 
 #[test]
 fn a_text_with_a_problem_is_not_changed() {
     for text in ["service_accounts = 1", "[[service_accounts]]", "accounts = []", "[[service_accounts"] {
-        assert!(matches!(add_account(text, &new("nine")), Err(EditError::Unreadable(_))), "{text}");
-        assert!(matches!(remove_account(text, "one"), Err(EditError::Unreadable(_))), "{text}");
+        assert!(matches!(add_account(file(), text, &new("nine")), Err(EditError::Unreadable(_))), "{text}");
+        assert!(matches!(remove_account(file(), text, "one"), Err(EditError::Unreadable(_))), "{text}");
     }
 }
 
 #[test]
 fn an_account_with_a_problem_is_not_added() {
     refused(&kept(), &new("one"), &EditError::NameTaken("one".to_owned()));
-    refused("", &new(""), &EditError::Name);
-    refused("", &new("a\nb"), &EditError::Name);
+    for name in ["", "a\nb"] {
+        refused("", &new(name), &EditError::Name(name.to_owned()));
+    }
     for scope in ["", "a b", "a\"", "\u{e9}"] {
         let scopes = vec!["good".to_owned(), scope.to_owned()];
         refused("", &NewAccount { scopes, ..new("nine") }, &EditError::Scope(scope.to_owned()));
@@ -49,13 +54,13 @@ fn an_account_with_a_problem_is_not_added() {
         refused("", &NewAccount { expires, ..new("nine") }, &EditError::Moment(moment.to_owned()));
     }
     let same_id = NewAccount { client_id: "id-1".to_owned(), ..new("nine") };
-    assert!(matches!(add_account(&kept(), &same_id), Err(EditError::Unreadable(_))));
+    assert!(matches!(add_account(file(), &kept(), &same_id), Err(EditError::Unreadable(_))));
 }
 
 #[test]
 fn what_stood_there_stays_byte_for_byte() {
     for (text, between) in [("", ""), ("# none yet\n", "\n"), ("# none yet", "\n\n"), (&kept(), "\n")] {
-        let (changed, made) = add_account(text, &new("nine")).expect("an account");
+        let (changed, made) = add_account(file(), text, &new("nine")).expect("an account");
         assert_eq!(changed, format!("{text}{between}{}", entry_of("nine")));
         assert_eq!((made.name.as_str(), made.client_id.as_str(), made.expires), ("nine", "id-9", None));
     }
@@ -65,23 +70,23 @@ fn what_stood_there_stays_byte_for_byte() {
 fn a_list_in_brackets_grows_too() {
     let one = format!("{{ name = \"one\", client_id = \"id-1\", secret_sha256 = \"{HASH}\" }}");
     for text in ["# x\nservice_accounts = []\n".to_owned(), format!("service_accounts = [{one}] # x\n")] {
-        let (changed, _) = add_account(&text, &new("nine")).expect("an account");
+        let (changed, _) = add_account(file(), &text, &new("nine")).expect("an account");
         assert_eq!(
-            ServiceAccounts::list(&changed).expect("accounts").last().map(|made| made.name.clone()),
+            read_accounts(file(), &changed).expect("accounts").last().map(|made| made.name.clone()),
             Some("nine".to_owned())
         );
         assert!(changed.contains("# x"), "{changed}");
-        let (back, _) = remove_account(&changed, "id-9").expect("it is there");
-        assert_eq!(ServiceAccounts::list(&back), ServiceAccounts::list(&text), "{back}");
+        let (back, _) = remove_account(file(), &changed, "id-9").expect("it is there");
+        assert_eq!(read_accounts(file(), &back), read_accounts(file(), &text), "{back}");
     }
 }
 
 #[test]
 fn names_are_written_so_that_they_are_read_again() {
     for name in ["plain", "with \"quotes\"", "back\\slash", "ä ö", "'", "[x]", "a = 1"] {
-        let (changed, made) = add_account(&kept(), &new(name)).expect("an account");
-        assert_eq!((made.name.as_str(), ServiceAccounts::list(&changed).map(|list| list.len())), (name, Ok(3)));
-        assert_eq!(remove_account(&changed, name).map(|(_, gone)| gone.name), Ok(name.to_owned()));
+        let (changed, made) = add_account(file(), &kept(), &new(name)).expect("an account");
+        assert_eq!((made.name.as_str(), read_accounts(file(), &changed).map(|list| list.len())), (name, Ok(3)));
+        assert_eq!(remove_account(file(), &changed, name).map(|(_, gone)| gone.name), Ok(name.to_owned()));
     }
 }
 
@@ -91,7 +96,7 @@ fn an_expiry_is_a_moment() {
         [("2030-01-31", 1_896_048_000), ("2030-01-31T12:00:00Z", 1_896_091_200), ("2030-01-31T12:00:00+02:00", 1_896_084_000)]
     {
         let expires = Some(written.to_owned());
-        let (changed, made) = add_account("", &NewAccount { expires, ..new("nine") }).expect("an account");
+        let (changed, made) = add_account(file(), "", &NewAccount { expires, ..new("nine") }).expect("an account");
         assert_eq!(made.expires_unix_s, Some(expected), "{changed}");
     }
 }
@@ -99,15 +104,15 @@ fn an_expiry_is_a_moment() {
 #[test]
 fn only_an_account_that_is_meant_is_removed() {
     for who in ["", "three", "One", "id", "id-3"] {
-        assert_eq!(remove_account(&kept(), who).map(|_| ()), Err(EditError::Unknown(who.to_owned())));
+        assert_eq!(remove_account(file(), &kept(), who).map(|_| ()), Err(EditError::Unknown(who.to_owned())));
     }
     let crossed = kept().replace("\"two\"", "\"id-1\"");
-    assert_eq!(remove_account(&crossed, "id-1").map(|_| ()), Err(EditError::Ambiguous("id-1".to_owned())));
-    assert_eq!(remove_account(&crossed, "id-2").map(|(_, gone)| gone.name), Ok("id-1".to_owned()));
+    assert_eq!(remove_account(file(), &crossed, "id-1").map(|_| ()), Err(EditError::Ambiguous("id-1".to_owned())));
+    assert_eq!(remove_account(file(), &crossed, "id-2").map(|(_, gone)| gone.name), Ok("id-1".to_owned()));
 }
 
 fn removed(who: &str, expected: &str) {
-    let (changed, gone) = remove_account(&kept(), who).expect("it is there");
+    let (changed, gone) = remove_account(file(), &kept(), who).expect("it is there");
     assert!(gone.name == who || gone.client_id == who);
     assert_eq!(changed, expected);
 }
@@ -130,15 +135,15 @@ fn an_account_goes_with_the_comment_right_above_it() {
 
 #[test]
 fn the_last_one_leaves_what_is_set_apart() {
-    let (one, _) = remove_account(&kept(), "two").expect("it is there");
-    let (none, _) = remove_account(&one, "one").expect("it is there");
-    assert_eq!(ServiceAccounts::list(&none), Ok(Vec::new()));
+    let (one, _) = remove_account(file(), &kept(), "two").expect("it is there");
+    let (none, _) = remove_account(file(), &one, "one").expect("it is there");
+    assert_eq!(read_accounts(file(), &none), Ok(Vec::new()));
     assert!(none.starts_with("# Accounts of the site.") && none.ends_with("# name = \"three\"\n"), "{none}");
 }
 
 #[test]
 fn one_cause_is_one_sentence() {
-    let error = remove_account("[[", "one").expect_err("no TOML");
+    let error = remove_account(file(), "[[", "one").expect_err("no TOML");
     assert!(std::error::Error::source(&error).is_some() && !error.to_string().contains('\n'));
 }
 
@@ -146,8 +151,8 @@ proptest::proptest! {
     #[test]
     fn what_is_added_can_be_taken_away(name in "[^\\x00-\\x1f\\x7f-\\x9f]{1,12}") {
         proptest::prop_assume!(name != "one" && name != "two" && !name.starts_with("id-"));
-        let (added, _) = add_account(&kept(), &new(&name)).expect("an account");
-        let (back, _) = remove_account(&added, "id-9").expect("it is there");
-        proptest::prop_assert_eq!(ServiceAccounts::list(&back), ServiceAccounts::list(&kept()));
+        let (added, _) = add_account(file(), &kept(), &new(&name)).expect("an account");
+        let (back, _) = remove_account(file(), &added, "id-9").expect("it is there");
+        proptest::prop_assert_eq!(read_accounts(file(), &back), read_accounts(file(), &kept()));
     }
 }

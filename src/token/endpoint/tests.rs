@@ -39,7 +39,7 @@ fn endpoint(algorithm: SigningAlgorithm) -> TokenEndpoint {
         table("bare", "").replace("scopes", "# "),
     ]
     .join("");
-    let accounts = ServiceAccounts::parse(&file).expect("accounts");
+    let accounts = crate::config::read_accounts(std::path::Path::new("k.toml"), &file).expect("accounts").into_iter().collect();
     TokenEndpoint::new(settings, SigningKey::generate(algorithm).expect("a key").0, RetiredKeys::default(), accounts)
 }
 

@@ -160,9 +160,16 @@ fn a_log_may_be_no_regular_file() {
 
 #[test]
 fn a_key_set_is_a_jwks_document_with_a_usable_key() {
-    let key_set = |text: &str| problems(&[("jwks.json", text)], |file| Attached::KeySet { path: file("jwks.json") });
+    let key_set = |text: &str| problems(&[("jwks.json", text)], |file| Attached::KeySet { path: file("jwks.json"), limit: 64 });
     assert!(key_set("[]").starts_with("auth.issuers.jwks_file: `jwks.json` is not a key set"));
     assert_eq!(key_set("{\"keys\":[]}"), "auth.issuers.jwks_file: `jwks.json` holds no key that can verify");
+}
+
+#[test]
+fn a_key_set_that_no_running_gateway_would_read_is_refused() {
+    let large = " ".repeat(1025);
+    let shown = problems(&[("jwks.json", &large)], |file| Attached::KeySet { path: file("jwks.json"), limit: 1024 });
+    assert_eq!(shown, "auth.issuers.jwks_file: `jwks.json` is larger than 1KiB");
 }
 
 fn check_cache(file: &str, expected: &str) {
