@@ -315,14 +315,49 @@ fn rotations_in_a_row_lose_no_token() {
 }
 
 #[test]
-fn a_leaked_key_is_forgotten_at_the_next_start() {
+fn a_leaked_key_is_forgotten_with_the_reload_and_tokens_seen_before_too() {
     let backend = Backend::start();
     let gateway = setup(&backend, "algorithm = \"ES256\"").start();
-    let before = token(&gateway);
-    assert_eq!(rotate(&gateway, &["--forget-old"]).status.code(), Some(0));
+    let status = |token: &str| gateway.connect().get_as(token, "/prod/api/incidents").status;
+    let (seen, unseen) = (token(&gateway), token(&gateway));
+    assert_eq!((status(&seen), status(&seen)), (200, 200), "the second time it is remembered");
+    let output = rotate(&gateway, &["--forget-old"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("each refuses what was signed before") && said.contains("a minute later"),
+        "{said}"
+    );
+    assert_eq!(status(&seen), 200, "not before it is taken up");
     take_up(&gateway);
-    assert_eq!(kids(&gateway).len(), 1);
-    assert_eq!(gateway.connect().get_as(&before, "/prod/api/incidents").status, 401);
+    assert_eq!((kids(&gateway).len(), status(&seen), status(&unseen)), (1, 401, 401));
+    assert_eq!(status(&token(&gateway)), 200);
+}
+
+#[test]
+fn gateways_that_share_a_key_are_to_be_reloaded_at_once() {
+    let backend = Backend::start();
+    let [one, two] = [(); 2].map(|()| setup(&backend, "algorithm = \"ES256\"").start());
+    fs::copy(one.path("signing-key.pem"), two.path("signing-key.pem")).expect("a copy");
+    take_up(&two);
+    assert_eq!(kids(&one), kids(&two));
+    let status = |gateway: &Gateway, token: &str| gateway.connect().get_as(token, "/prod/api/incidents").status;
+    let old = token(&one);
+    let output = rotate(&one, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("Reload all gateways that share the key at once") && said.contains("refuses (401)"), "{said}");
+    for name in ["signing-key.pem", "signing-key.pem.retired.json"] {
+        fs::copy(one.path(name), two.path(name)).expect("a copy");
+    }
+    take_up(&one);
+    let new = token(&one);
+    assert_eq!(
+        (status(&one, &old), status(&two, &old), status(&one, &token(&two))),
+        (200, 200, 200),
+        "old tokens have their time"
+    );
+    assert_eq!((status(&one, &new), status(&two, &new)), (200, 401), "as it is said");
+    take_up(&two);
+    assert_eq!((status(&two, &old), status(&two, &new), status(&one, &token(&two))), (200, 200, 200));
 }
 
 #[test]

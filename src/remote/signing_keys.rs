@@ -10,13 +10,18 @@ use super::{
     locked_file::LockedFile,
 };
 use crate::{
-    config::{Gateway, NewKeyFile, TokenFiles, retired_keys_file},
+    config::{
+        Gateway, MOST_RETIRED, NewKeyFile, TokenFiles,
+        files::{SMALL, read_text, regular},
+        retired_keys_file,
+    },
     time::Now,
     token::{PublicKey, RetiredKeys, SigningKey},
 };
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Writes what a loaded configuration brings: a key that was made for it, and the ends of keys that its key has replaced. To be
@@ -52,7 +57,7 @@ fn write_new_key(NewKeyFile { path, pem }: &NewKeyFile) -> io::Result<bool> {
 /// Of two gateways that start at once without a key, the second signs with the first one's.
 fn take_other_key(gateway: &mut Gateway, path: &Path) -> io::Result<()> {
     let Some(endpoint) = &mut gateway.auth.token_endpoint else { return Ok(()) };
-    let pem = fs::read_to_string(path).map_err(|error| named(&error, "cannot read the signing key", path))?;
+    let pem = read_text(path, SMALL).map_err(|error| named(&error, "cannot read the signing key", path))?;
     let key = SigningKey::from_pem(&pem, endpoint.signs_as().algorithm())
         .map_err(|error| named(&io::Error::other(error), "cannot use the signing key", path))?;
     endpoint.set_key(key);
@@ -131,7 +136,7 @@ pub fn rotate_signing_key(files: &TokenFiles, forget_old: bool, now: Now) -> Res
     if !path.exists() && write_new_key(&new).map_err(io("cannot write", &path))? {
         return Ok(rotation(None));
     }
-    let mut locked = LockedFile::open(&path).map_err(io("cannot lock", &path))?;
+    let mut locked = regular(&path).and_then(|_| LockedFile::open(&path)).map_err(io("cannot lock", &path))?;
     let old = locked.read().map_err(io("cannot read", &path))?;
     let old = SigningKey::from_any_pem(&old).map_err(|error| {
         RotateError::BadFile(format!(
@@ -144,20 +149,35 @@ pub fn rotate_signing_key(files: &TokenFiles, forget_old: bool, now: Now) -> Res
             fs::remove_file(&retired).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) });
         removed.map_err(io("cannot remove", &retired))?;
     } else {
-        let mut keys = read_retired(&retired).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => RotateError::BadFile(error.to_string()),
-            _ => RotateError::Io(error),
-        })?;
-        keys.retire(old.public(), files.token_lifetime, now);
-        locked.replace_beside(&retired, &keys.render()).map_err(io("cannot write", &retired))?;
+        let text = with_retired(&retired, old.public(), files.token_lifetime, now)?;
+        locked.replace_beside(&retired, &text).map_err(io("cannot write", &retired))?;
     }
     locked.replace(new.pem.expose()).map_err(io("cannot write", &path))?;
     Ok(rotation(Some(old.public().clone())))
 }
 
+/// The text of the retired keys with this one at their end.
+fn with_retired(path: &Path, old: &PublicKey, token_lifetime: Duration, now: Now) -> Result<String, RotateError> {
+    const FORGET: &str = "or rotate with `--forget-old`, after which all tokens that were signed before are refused";
+    let mut keys = read_retired(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput => {
+            RotateError::BadFile(format!("{error}: correct it, {FORGET}"))
+        }
+        _ => RotateError::Io(error),
+    })?;
+    keys.retire(old, token_lifetime, now);
+    let text = keys.render();
+    // What no gateway would load.
+    if u64::try_from(text.len()).is_ok_and(|length| length <= MOST_RETIRED) {
+        return Ok(text);
+    }
+    let remedy = "reload the gateways that share it and wait until retired keys have ended";
+    Err(RotateError::BadFile(format!("{} has no room for one more key: {remedy}, {FORGET}", path.display())))
+}
+
 /// The retired keys; none where there is no file.
 fn read_retired(path: &Path) -> io::Result<RetiredKeys> {
-    match fs::read_to_string(path) {
+    match read_text(path, MOST_RETIRED) {
         Ok(text) => RetiredKeys::parse(&text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{} {error}", path.display()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(RetiredKeys::default()),

@@ -111,6 +111,30 @@ fn retired_keys_that_cannot_be_read_stop_a_rotation() {
 }
 
 #[test]
+fn what_stands_in_the_way_of_a_rotation_can_be_forgotten() {
+    let site = Site::new();
+    drop(site.start(NOW_S));
+    drop(site.rotate(NOW_S));
+    let one = fs::read_to_string(site.retired()).expect("text");
+    let one = one.trim().trim_start_matches("{\n  \"keys\": [").trim_end_matches("]\n}").trim_end();
+    let list = |count: usize| format!("{{\n  \"keys\": [{}\n  ]\n}}\n", vec![one; count].join(","));
+    let most = usize::try_from(MOST_RETIRED).expect("a size");
+    let full = (1..10_000).find(|count| list(count + 1).len() > most).expect("a number");
+    let before = fs::read(site.key()).expect("the key");
+    for (text, words) in [
+        ("{".to_owned(), "is not a list of retired keys"),
+        (list(full), "has no room for one more key: reload"),
+        (list(full + 1), "is larger than 256KiB"),
+    ] {
+        fs::write(site.retired(), &text).expect("a file");
+        let Err(RotateError::BadFile(what)) = site.try_rotate(false, NOW_S) else { panic!("{words}") };
+        assert!(what.contains(words) && what.contains("--forget-old") && what.contains("retired.json"), "{what}");
+        assert_eq!((fs::read(site.key()).ok().as_ref(), fs::read_to_string(site.retired()).ok()), (Some(&before), Some(text)));
+    }
+    assert!(site.try_rotate(true, NOW_S).is_ok());
+}
+
+#[test]
 fn the_first_start_makes_a_key_and_the_next_finds_it() {
     let site = Site::new();
     let first = signs_as(&site.start(NOW_S));
@@ -244,4 +268,15 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert!(
         error.to_string().starts_with("cannot write the new signing key to ") && error.to_string().contains("no/signing-key.pem")
     );
+}
+
+#[test]
+fn the_new_key_is_written_only_once_the_old_one_is_kept() {
+    let site = Site::new();
+    drop(site.start(NOW_S));
+    let before = fs::read(site.key()).expect("the key");
+    // There is nothing to read, and a link is not written over.
+    std::os::unix::fs::symlink(site.0.path("nowhere"), site.retired()).expect("a link");
+    assert!(site.try_rotate(false, NOW_S).is_err());
+    assert_eq!(fs::read(site.key()).ok(), Some(before));
 }
