@@ -12,7 +12,7 @@ use source::{Source, sources, tree};
 /// What touches the world.
 const OUTSIDE: [&str; 6] = ["proxy", "remote", "admin", "cli", "demo", "main"];
 /// The configuration's loader, which reads files once, before anything is served.
-const LOADER: [&str; 3] = ["config/compile", "config/compile/attached", "config/pem"];
+const LOADER: [&str; 3] = ["config/compile", "config/compile/attached", "config/files"];
 const STAGES: [&str; 5] = ["route", "cors", "auth", "limit", "validate"];
 
 /// Files that a rule finds something in.
@@ -104,6 +104,12 @@ fn no_stage_names_another() {
             source.is_in(&[stage]) && (climbs || source.imports().iter().any(|module| !known.contains(module)))
         });
     }
+}
+
+#[test]
+fn nothing_panics_where_a_disk_is_full_or_nobody_reads() {
+    let macros = ["print!", "println!", "eprint!", "eprintln!"];
+    check("prints by macros", |source| macros.iter().any(|name| has_word(&source.code, name)));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! `demo`: everything in one process, nothing on disk.
 
-use super::signals::{HangUps, Signals};
+use super::{
+    note, print,
+    signals::{HangUps, Signals},
+};
 use crate::{
     demo,
     proxy::{Clock, Stop, start},
@@ -12,7 +15,7 @@ pub fn demo(address: SocketAddr, admin: SocketAddr) -> ExitCode {
     match serve(address, admin) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stackflow-gateway: {error:#}");
+            note(&format!("stackflow-gateway: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -29,7 +32,8 @@ fn serve(address: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
         let account = demo::Account::fresh()?;
         let running = start(demo::gateway(address, admin, api, &account)?, clock, None)?;
         let base = running.addresses.first().cloned().unwrap_or_default();
-        println!("{}", demo::guide::text(&base, &running.admin_address, &account.client_id, account.secret.expose()));
+        let guide = demo::guide::text(&base, &running.admin_address, &account.client_id, account.secret.expose());
+        print(&format!("{guide}\n"))?;
         let _how = signals.next().await;
         running.stop(Stop::AtOnce).await;
         Ok(())

@@ -1,7 +1,7 @@
 //! `run`: serves until a signal ends it.
 
 use super::{
-    BAD_USAGE,
+    BAD_USAGE, note,
     signals::{Asked, HangUps, Signals},
 };
 use crate::{
@@ -18,14 +18,14 @@ pub fn run(config: &Path) -> ExitCode {
     let gateway = match load(config) {
         Ok(gateway) => gateway,
         Err(problems) => {
-            eprint!("{}", render_text(&problems));
+            note(render_text(&problems).trim_end());
             return ExitCode::from(BAD_USAGE);
         }
     };
     match serve(config, gateway, clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stackflow-gateway: {error:#}");
+            note(&format!("stackflow-gateway: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -52,9 +52,9 @@ fn notify(states: &[NotifyState<'_>]) {
 /// On standard error, so that it can be read while the log goes to standard output.
 fn announce(running: &Running) {
     for address in &running.addresses {
-        eprintln!("listening on {address}");
+        note(&format!("listening on {address}"));
     }
-    eprintln!("admin listening on {}", running.admin_address);
+    note(&format!("admin listening on {}", running.admin_address));
 }
 
 async fn wait(mut signals: Signals, hang_ups: HangUps, running: Running) {

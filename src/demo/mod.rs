@@ -54,7 +54,7 @@ pub fn start_api(clock: impl Fn() -> Now + Send + Sync + 'static) -> anyhow::Res
         runtime.block_on(async move {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => api::serve(listener, clock).await,
-                Err(error) => eprintln!("the sample API cannot be served: {error}"),
+                Err(error) => log::error!(target: "gateway", "the sample API cannot be served: {error}"),
             }
         });
     })?;
