@@ -138,6 +138,38 @@ fn es256_tokens_are_taken_by_every_verifier() {
 }
 
 #[test]
+fn every_verifier_takes_tokens_of_the_old_key_and_of_the_new_one_after_a_rotation() {
+    let issuing = Issuing::start("ES256", "");
+    let old = issuing.token();
+    let rotate = |more: &[&str]| {
+        let arguments = [&["signing-key", "rotate", "--config", "gateway.toml"], more].concat();
+        let output = issuing.gateway.run_beside(&arguments);
+        assert!(output.status.success() && issuing.gateway.reload(), "{output:?}");
+    };
+    rotate(&[]);
+    let tokens = BTreeMap::from([("new", issuing.token()), ("old", old)]);
+    let kid = |name: &str| Segments::of(&tokens[name]).header()["kid"].clone();
+    assert_ne!(kid("new"), kid("old"));
+    let results = issuing.judge(&tokens);
+    for (verifier, verdicts) in results.as_object().expect("an object") {
+        for name in tokens.keys() {
+            assert_eq!(verdicts[name], json!({"sub": "reporting"}), "{verifier} takes it: {name}");
+        }
+    }
+    let forgotten = issuing.token();
+    rotate(&["--forget-old"]);
+    let tokens = BTreeMap::from([("new", issuing.token()), ("forgotten", forgotten), ("old", tokens["old"].clone())]);
+    let results = issuing.judge(&tokens);
+    assert_eq!(results.as_object().map(serde_json::Map::len), Some(3), "{results}");
+    for (verifier, verdicts) in results.as_object().expect("an object") {
+        assert_eq!(verdicts["new"], json!({"sub": "reporting"}), "{verifier}");
+        for name in ["forgotten", "old"] {
+            assert!(verdicts[name]["error"].is_string(), "{verifier} refuses {name}: {verdicts}");
+        }
+    }
+}
+
+#[test]
 fn a_verifier_that_asks_for_something_else_is_not_content() {
     // A good signature over another audience: the verdicts above are about more than signatures.
     let issuing = Issuing::start("ES256", "audience = \"another-api\"");
