@@ -11,8 +11,9 @@
 use super::{
     buckets::Buckets,
     gcra::{Empty, Quota, Standing},
+    sync::{Mutex, MutexGuard},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// The buckets of all addresses.
 #[derive(Debug)]

@@ -20,6 +20,8 @@ mod failures;
 mod gcra;
 mod global;
 mod key;
+mod live;
+mod sync;
 
 pub use address::AddressCharge;
 pub use bulk::BulkSlot;
