@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by name, and runs them.
 #
-#   tests/run.sh              everything, as CI does: setup, lint, test, release
+#   tests/run.sh              everything, as CI does: setup, lint, test, loom, release
 #   tests/run.sh setup        only installs: Debian packages, npm packages, Python packages (in target/python)
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
+#   tests/run.sh loom         the limiter's races, every interleaving of them (tests/loom)
 #   tests/run.sh release      the demo, from the release build
 #   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
@@ -84,6 +85,7 @@ setup() {
 lint() {
     say "lint: formatting"
     cargo fmt --check
+    cargo fmt --check --manifest-path tests/loom/Cargo.toml
     say "lint: clippy"
     cargo clippy --all-targets --locked -- -D warnings
     say "lint: documentation"
@@ -93,6 +95,12 @@ lint() {
 tests() {
     say "test: $*"
     cargo test --locked "$@"
+}
+
+# A crate of its own, in a directory of its own: of the gateway it builds the limiter alone.
+loom() {
+    say "loom"
+    cargo test --locked --manifest-path tests/loom/Cargo.toml --target-dir target/loom
 }
 
 # The mutations in a plain run are few; this is for a night, or for a change in a parser.
@@ -114,9 +122,10 @@ case ${1:-all} in
         setup
         lint
         tests
+        loom
         release
         ;;
-    setup | lint | release | fuzz) "$1" ;;
+    setup | lint | loom | release | fuzz) "$1" ;;
     test) tests "${@:2}" ;;
     *)
         if [[ ! -f tests/$1.rs ]]; then
