@@ -1,0 +1,89 @@
+//! The longest that a decision takes while a million buckets come, and while they go.
+//!
+//! One thread decides about known users and times each decision; another one makes users, then sweeps them away. The system takes
+//! threads off the processor all the time and that looks the same from outside, so each round begins with nothing happening,
+//! and of the rounds the least of the longest counts: a pause of the limiter's own would be in every round.
+
+use super::{
+    keep, open,
+    users::{ISSUER, Users, at},
+};
+use stackflow_gateway::limit::LimitState;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+const ROUNDS: usize = 7;
+const USERS: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// Times of single decisions in one phase, ns, sorted.
+struct Times(Vec<u64>);
+
+impl Times {
+    fn share(&self, share: f64) -> f64 {
+        let place = ((self.0.len() - 1) as f64 * share) as usize;
+        self.0[place] as f64 / 1e3
+    }
+
+    fn longest(&self) -> f64 {
+        self.share(1.0)
+    }
+}
+
+pub fn report() {
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    println!("one decision beside it, us:        median    99.9 %   99.99 %   longest of each round");
+    for (phase, name) in ["nothing", "a million users come", "a million users go"].iter().enumerate() {
+        let mut longest: Vec<f64> = rounds.iter().map(|round| round[phase].longest()).collect();
+        longest.sort_by(f64::total_cmp);
+        let middle = &rounds[ROUNDS / 2][phase];
+        let [median, rare, rarer] = [0.5, 0.999, 0.9999].map(|share| middle.share(share));
+        println!("{name:<30}{median:>12.2}{rare:>10.2}{rarer:>10.2}   {longest:.0?}");
+        keep(&format!("longest decision beside {name}, us"), longest[0], 1_000.0);
+    }
+}
+
+/// Decisions beside nothing, beside a million new users, and beside the sweep of all of them.
+fn round() -> [Times; 3] {
+    let state = LimitState::new(1_000_000);
+    let quiet = watch(&state, || thread::sleep(Duration::from_millis(200)));
+    let coming = watch(&state, || {
+        Users::each(USERS, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
+    });
+    let began = Instant::now();
+    let going = watch(&state, || state.sweep(&open(), at(3 * SECOND)));
+    let gone = state.evictions();
+    println!(
+        "swept {gone} in {:.1} ms: {:.0} ns each",
+        began.elapsed().as_secs_f64() * 1e3,
+        began.elapsed().as_nanos() as f64 / gone as f64
+    );
+    [quiet, coming, going]
+}
+
+/// Times decisions as long as `work` runs.
+fn watch(state: &LimitState, work: impl FnOnce()) -> Times {
+    let done = AtomicBool::new(false);
+    let mut times = thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let (mut users, mut times, limits) = (Users::new(100_000, 7), Vec::new(), open());
+            while !done.load(Relaxed) {
+                for subject in users.draw(32).0 {
+                    let began = Instant::now();
+                    let decided = state.admit(&limits, ISSUER, subject, false, at(3 * SECOND));
+                    times.push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+                    drop(decided);
+                }
+            }
+            times
+        });
+        work();
+        done.store(true, Relaxed);
+        watching.join().expect("the watching thread")
+    });
+    times.sort_unstable();
+    Times(times)
+}
