@@ -1,44 +1,40 @@
-//! Resident memory by live users, with the product's allocator. What the map itself takes is held by a unit test; here is also
-//! what the allocator keeps for a while of the tables that were grown out of.
+//! Resident memory by live users, with the product's allocator: what the map takes, which a unit test bounds, and what the
+//! allocator keeps of the tables that were grown out of. Each size is a process of its own.
 
 use super::{
     keep, open,
     users::{ISSUER, Users, at},
 };
 use stackflow_gateway::limit::LimitState;
-use std::{fs, hint::black_box, thread, time::Duration};
+use std::{env, fs, process::Command};
 
 /// Around the worst: a shard doubles its room when its 449th entry comes, and with 2048 shards that is soon after 900,000.
 const SIZES: [u64; 8] = [100_000, 230_000, 460_000, 900_000, 930_000, 970_000, 1_000_000, 1_600_000];
+/// Makes this program a process that measures one size.
+const SIZE: &str = "LIMITS_MEMORY_OF";
+
+/// Whether this process was started for one size.
+pub fn measured() -> bool {
+    let Some(users) = env::var(SIZE).ok().and_then(|users| users.parse().ok()) else { return false };
+    let before = resident();
+    let state = LimitState::new(1_000_000);
+    Users::each(users, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
+    println!("{}", resident().saturating_sub(before));
+    assert_eq!(state.users() as u64, users);
+    true
+}
 
 pub fn report() {
     println!("resident memory by live users:");
     for users in SIZES {
-        let before = resident();
-        let state = LimitState::new(1_000_000);
-        Users::each(users, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
-        let grown = resident().saturating_sub(before);
-        let settled = settle().saturating_sub(before);
-        let [grown, settled] = [grown, settled].map(|bytes| bytes as f64 / 1e6);
-        println!(
-            "{users:>10} users {grown:>6.1} MB, settled {settled:>6.1} MB: {:>5.1} bytes a user",
-            settled * 1e6 / users as f64
-        );
+        let program = env::current_exe().expect("this program");
+        let output = Command::new(program).env(SIZE, users.to_string()).output().expect("it runs");
+        let bytes: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of bytes");
+        println!("{users:>10} users {:>6.1} MB: {:>5.1} bytes a user", bytes / 1e6, bytes / users as f64);
         if users == 1_000_000 {
-            keep("a million users, MB", grown.max(settled), 72.0);
+            keep("a million users, MB", bytes / 1e6, 72.0);
         }
-        state.sweep(&open(), at(u64::MAX / 2));
-        println!("{:>10} users {:>6.1} MB", state.users(), settle().saturating_sub(before) as f64 / 1e6);
     }
-}
-
-/// The allocator gives back what has been free for a while, when it is used.
-fn settle() -> u64 {
-    for _ in 0..100 {
-        thread::sleep(Duration::from_millis(5));
-        (0..64).for_each(|size| drop(black_box(vec![0_u8; 1024 << (size % 8)])));
-    }
-    resident()
 }
 
 /// Bytes of this process in memory.

@@ -1,9 +1,9 @@
 //! The longest that a decision takes while a million buckets come, and while they go.
 //!
 //! One thread decides about known users and times each decision; another one makes users, then sweeps them away. Decisions during
-//! which the system took the watching thread off its processor are left out (waiting for a lock is no such thing: it is the
-//! thread's own will), each round begins with nothing happening, and of the rounds the least of the longest counts: a pause of
-//! the limiter's own would be in every round.
+//! which the system took one of both off its processor are left out (waiting for a lock is no such thing: it is the thread's own
+//! will), each round begins with nothing happening, and of the rounds the least of the longest counts: a pause of the limiter's
+//! own would be in every round.
 
 use super::{
     keep, open,
@@ -96,9 +96,9 @@ fn watch(state: &LimitState, work: impl FnOnce()) -> Times {
     Times(times)
 }
 
-/// How often this thread was taken off its processor against its will.
+/// How often a thread of this process was taken off its processor against its will.
 fn times_taken_off() -> u64 {
-    let status = fs::read_to_string("/proc/thread-self/status").expect("Linux");
-    let count = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
-    count.and_then(|count| count.trim().parse().ok()).expect("a count")
+    let threads = fs::read_dir("/proc/self/task").expect("Linux").flatten();
+    let statuses = threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok());
+    statuses.filter_map(|status| status.split("nonvoluntary_ctxt_switches:").nth(1)?.trim().parse::<u64>().ok()).sum()
 }
