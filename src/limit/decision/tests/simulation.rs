@@ -153,6 +153,24 @@ impl History {
         let ours = self.state.admit(&self.limits, ISSUER, &user.to_string(), false, at);
         let theirs = self.oracle.admit(&self.limits, user, now.into());
         self.compare(now, "admitted", admitted(&ours), theirs);
+        if let Err(refusal) = ours {
+            self.obey(now, user, refusal);
+        }
+    }
+
+    /// Nobody else comes, and who was refused waits as told: the policy that refused does not refuse again.
+    fn obey(&mut self, now: u64, user: u64, refusal: Refusal) {
+        if refusal.retry_after_s > 1_000 || !self.random.one_in(8) {
+            return;
+        }
+        let later = now + refusal.retry_after_s * SECOND;
+        self.latest = self.latest.max(later);
+        let at = self.at(later);
+        let ours = self.state.admit(&self.limits, ISSUER, &user.to_string(), false, at);
+        let again = ours.as_ref().is_err_and(|again| again.policy == refusal.policy);
+        assert!(!again, "seed {}: {refusal:?}, then {ours:?}", self.seed);
+        let theirs = self.oracle.admit(&self.limits, user, later.into());
+        self.compare(later, "admitted as told", admitted(&ours), theirs);
     }
 
     fn admit_exempt(&mut self, now: u64) {
@@ -301,6 +319,6 @@ fn histories_decide_as_the_plain_limiter_does() {
         }
     }
     println!("{met:?}");
-    assert_eq!(met.len(), 12, "every way in and every policy's refusal: {met:?}");
+    assert_eq!(met.len(), 13, "every way in and every policy's refusal: {met:?}");
     assert!(number("LIMIT_SEED").is_some() || met.values().all(|times| *times > 100), "each must be met often: {met:?}");
 }
