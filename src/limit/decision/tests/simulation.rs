@@ -320,5 +320,5 @@ fn histories_decide_as_the_plain_limiter_does() {
     }
     println!("{met:?}");
     assert_eq!(met.len(), 13, "every way in and every policy's refusal: {met:?}");
-    assert!(number("LIMIT_SEED").is_some() || met.values().all(|times| *times > 100), "each must be met often: {met:?}");
+    assert!(number("LIMIT_SEED").is_some() || met.values().all(|times| *times > 10), "each must be met again and again: {met:?}");
 }
