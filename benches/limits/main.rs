@@ -3,6 +3,7 @@
 //! `cargo bench --bench limits`. A decision starts from a subject that has just been parsed, so its bytes are in the cache; the
 //! bucket of a random one of a million users is not. Where two threads race, each makes all its decisions on the one global
 //! bucket, and the slower one's time counts. With `LIMITS_CHECK=1` a bound that is not kept fails the run.
+#![expect(clippy::cast_precision_loss, reason = "figures are far below 2^53")]
 
 mod memory;
 mod pauses;

@@ -25,13 +25,9 @@ const SECOND: u64 = 1_000_000_000;
 struct Times(Vec<u64>);
 
 impl Times {
-    fn share(&self, share: f64) -> f64 {
-        let place = ((self.0.len() - 1) as f64 * share) as usize;
-        self.0[place] as f64 / 1e3
-    }
-
-    fn longest(&self) -> f64 {
-        self.share(1.0)
+    /// Microseconds that so many of 10,000 do not exceed.
+    fn most_of(&self, parts: usize) -> f64 {
+        self.0[(self.0.len() - 1) * parts / 10_000] as f64 / 1e3
     }
 }
 
@@ -39,10 +35,10 @@ pub fn report() {
     let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
     println!("one decision beside it, us:        median    99.9 %   99.99 %   longest of each round");
     for (phase, name) in ["nothing", "a million users come", "a million users go"].iter().enumerate() {
-        let mut longest: Vec<f64> = rounds.iter().map(|round| round[phase].longest()).collect();
+        let mut longest: Vec<f64> = rounds.iter().map(|round| round[phase].most_of(10_000)).collect();
         longest.sort_by(f64::total_cmp);
         let middle = &rounds[ROUNDS / 2][phase];
-        let [median, rare, rarer] = [0.5, 0.999, 0.9999].map(|share| middle.share(share));
+        let [median, rare, rarer] = [5_000, 9_990, 9_999].map(|parts| middle.most_of(parts));
         println!("{name:<30}{median:>12.2}{rare:>10.2}{rarer:>10.2}   {longest:.0?}");
         if phase > 0 {
             keep(&format!("longest decision while {name}, us"), longest[0], 1_000.0);

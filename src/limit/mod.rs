@@ -9,6 +9,9 @@
 //! - forgetting idle buckets changes no decision;
 //! - nothing here grows beyond `max_users` entries per map.
 //!
+//! Beside the unit tests: `tests/loom` plays all interleavings of the threads that meet here, and `tests/run.sh mutants` sees that each
+//! small change to these files fails a test.
+//!
 //! What it does not do: read a clock, know routes or tokens, write headers, wait.
 
 mod decision;

@@ -211,9 +211,9 @@ impl History {
         let refund = self.random.one_in(2);
         let Some(ended) = self.random_of(|history| &mut history.reservations) else { return };
         if refund {
-            self.state.refund_address(ended.charge)
+            self.state.refund_address(ended.charge);
         } else {
-            drop(ended.charge)
+            drop(ended.charge);
         }
         self.oracle.end(ended.address, refund, ended.quota, ended.at.into());
     }

@@ -108,7 +108,8 @@ fn every_one_of_many_users_gets_the_burst_exactly_at_a_stopped_clock() {
     let (state, limits) = (LimitState::new(10), Limits { per_user: quota(1, 30), global: quota(1, 100_000), ..limits() });
     let subjects: Vec<String> = (0..200).map(|index| format!("user-{index}")).collect();
     let admitted = on_four_threads(|thread| {
-        let asked = (0..20).flat_map(|_| subjects.iter().cycle().skip(50 * thread as usize).take(subjects.len()));
+        let asked =
+            (0..20).flat_map(|_| subjects.iter().cycle().skip(usize::try_from(50 * thread).unwrap_or(0)).take(subjects.len()));
         asked.filter(|subject| ask(&state, &limits, subject, 9).is_ok()).count()
     });
     assert_eq!(admitted.iter().sum::<usize>(), 200 * 30);
@@ -116,41 +117,45 @@ fn every_one_of_many_users_gets_the_burst_exactly_at_a_stopped_clock() {
     assert_eq!(state.global_tokens(&limits, at(9)), 100_000 - 200 * 30);
 }
 
-/// A clock that all threads move: the times of what one thread was admitted and refused.
-fn hammer(state: &LimitState, limits: &Limits, clock: &AtomicU64, subject: &str) -> (Vec<u64>, Vec<u64>) {
-    let (mut admitted, mut refused) = (Vec::new(), Vec::new());
-    for _ in 0..3_000 {
-        let now = clock.fetch_add(10_000, Relaxed);
-        if ask(state, limits, subject, now).is_ok() { admitted.push(now) } else { refused.push(now) }
-    }
-    (admitted, refused)
+/// What came of requests at a clock that all threads move.
+#[derive(Default)]
+struct Found {
+    admitted: Vec<u64>,
+    refused: Vec<u64>,
 }
 
-/// No window admits too many; and a bucket that was never full between its first charge and a refusal has lost no token: what was
-/// admitted by then has filled it, to within one token.
-fn assert_exact(quota: Quota, admitted: &[u64], refused: &[u64]) {
-    assert!(holds_the_bound(quota, admitted));
-    let (first, last) = (admitted.iter().min().copied(), refused.iter().max().copied());
-    let (first, last) = (first.expect("BUG: a burst"), last.expect("BUG: more than a burst"));
-    let interval = SECOND.div_ceil(quota.rate());
-    let least = quota.burst() + (last - first) / interval - 1;
+fn hammer(state: &LimitState, limits: &Limits, clock: &AtomicU64, subject: &str) -> Found {
+    let mut found = Found::default();
+    for _ in 0..3_000 {
+        let now = clock.fetch_add(10_000, Relaxed);
+        let list = if ask(state, limits, subject, now).is_ok() { &mut found.admitted } else { &mut found.refused };
+        list.push(now);
+    }
+    found
+}
+
+/// Four threads make 12,000 requests in 120 ms, after one at 0. No window admits too many; and a bucket that was never full between
+/// its first charge and a refusal has lost no token: what was admitted by then has filled it, to within one token.
+fn assert_exact(quota: Quota, limits: &Limits, subjects: [&str; 4]) {
+    let (state, clock) = (LimitState::new(10), AtomicU64::new(0));
+    spend(&state, limits, subjects[0], 1, 0);
+    let subject = |thread: u64| subjects[usize::try_from(thread).unwrap_or(0)];
+    let found = on_four_threads(|thread| hammer(&state, limits, &clock, subject(thread)));
+    let admitted: Vec<u64> = found.iter().flat_map(|found| &found.admitted).copied().chain([0]).collect();
+    assert!(holds_the_bound(quota, &admitted));
+    let refused_at = found.iter().flat_map(|found| &found.refused).max().expect("BUG: more than a burst");
+    let least = quota.burst() + refused_at / SECOND.div_ceil(quota.rate()) - 1;
     assert!(admitted.len() as u64 >= least, "{} admitted of at least {least}", admitted.len());
 }
 
 #[test]
 fn one_user_at_a_clock_that_threads_move_gets_what_the_windows_allow_and_no_less() {
-    // 12,000 requests in 120 ms, of which 20 and 120 are admitted.
-    let (state, limits, clock) = (LimitState::new(10), Limits { per_user: quota(1_000, 20), ..limits() }, AtomicU64::new(0));
-    let (admitted, refused): (Vec<_>, Vec<_>) = on_four_threads(|_| hammer(&state, &limits, &clock, "ann")).into_iter().unzip();
-    assert_exact(limits.per_user, &admitted.concat(), &refused.concat());
+    let limits = Limits { per_user: quota(1_000, 20), ..limits() };
+    assert_exact(limits.per_user, &limits, ["ann"; 4]);
 }
 
 #[test]
 fn users_and_global_at_a_clock_that_threads_move_get_what_the_windows_allow_and_no_less() {
     let limits = Limits { per_user: quota(1_000_000, 100_000), global: quota(2_000, 300), ..limits() };
-    let (state, clock) = (LimitState::new(10), AtomicU64::new(0));
-    let subject = |thread: u64| ["ann", "bob", "cat", "dan"][usize::try_from(thread).unwrap_or(0)];
-    let found = on_four_threads(|thread| hammer(&state, &limits, &clock, subject(thread)));
-    let (admitted, refused): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    assert_exact(limits.global, &admitted.concat(), &refused.concat());
+    assert_exact(limits.global, &limits, ["ann", "bob", "cat", "dan"]);
 }

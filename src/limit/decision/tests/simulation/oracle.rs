@@ -37,7 +37,7 @@ pub(super) struct Judgement {
 }
 
 /// What an answer says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Admitted { remaining: i128, full_in: i128 },
     Refused { policy: &'static str, wait_s: i128, full_in: i128 },
