@@ -52,6 +52,18 @@ struct Shard<V>(RwLock<Table<V>>);
 
 type Table<V> = HashMap<u64, V, BuildHasherDefault<KeyIsHash>>;
 
+/// What a sweep did to a shard.
+struct Swept {
+    gone: usize,
+    left: usize,
+}
+
+/// Entries that a sweep has passed since it gave the processor up.
+#[derive(Default)]
+struct Breath {
+    passed: usize,
+}
+
 /// One key's place in the map, locked until it is written or dropped.
 pub(super) struct Bucket<'a, V> {
     place: Entry<'a, u64, V>,
@@ -88,15 +100,13 @@ impl<V: Copy> Buckets<V> {
     /// Locks one shard after the other, and gives the processor up now and then in between: who must wait for it takes it
     /// then, instead of when its time is over, while a shard is locked.
     pub(super) fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> usize {
-        let (mut forgotten, mut passed) = (0, 0);
+        let (mut forgotten, mut breath) = (0, Breath::default());
         for shard in &self.shards {
-            let (gone, left) = shard.sweep(&keep);
+            let Swept { gone, left } = shard.sweep(&keep);
             // At once, or the map would seem full of what is gone.
             self.live.leave(gone);
             forgotten += gone;
-            passed += gone + left;
-            if passed >= BREATH {
-                passed = 0;
+            if breath.is_due(gone + left) {
                 thread::yield_now();
             }
         }
@@ -109,14 +119,25 @@ impl<V: Copy> Buckets<V> {
     }
 }
 
+impl Breath {
+    /// Counts entries that were passed; whether it is time to give the processor up.
+    fn is_due(&mut self, entries: usize) -> bool {
+        self.passed += entries;
+        let due = self.passed >= BREATH;
+        if due {
+            self.passed = 0;
+        }
+        due
+    }
+}
+
 /// A power of two.
 fn shards(expected: usize) -> usize {
     (expected / ENTRIES_PER_SHARD).clamp(FEWEST_SHARDS, MOST_SHARDS).next_power_of_two()
 }
 
 impl<V: Copy> Shard<V> {
-    /// How many are gone, and how many are left.
-    fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> (usize, usize) {
+    fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> Swept {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = table.len();
         table.retain(|_, value| keep(*value).map(|kept| *value = kept).is_some());
@@ -125,7 +146,7 @@ impl<V: Copy> Shard<V> {
         if table.capacity() > FEW && left < table.capacity() / 8 {
             table.shrink_to_fit();
         }
-        (before - left, left)
+        Swept { gone: before - left, left }
     }
 }
 

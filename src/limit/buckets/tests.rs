@@ -144,6 +144,13 @@ fn an_empty_map_for_a_million_users_is_small() {
     assert!(counted.bytes_max <= 128 * 1024, "{} bytes", counted.bytes_max);
 }
 
+#[test]
+fn a_sweep_takes_a_breath_after_so_many_entries() {
+    let mut breath = Breath::default();
+    let due = [BREATH - 1, 0, 1, 1, BREATH - 2, 1, 5 * BREATH].map(|entries| breath.is_due(entries));
+    assert_eq!(due, [false, false, true, false, false, true, true]);
+}
+
 /// Worst just after shards have doubled their room, which random keys make them do nearly at the same time: at 50,000 users, and
 /// at each doubling of that. Fewer users than these share what the shards take.
 #[test]
