@@ -142,12 +142,16 @@ impl<V: Copy> Shard<V> {
         let before = table.len();
         table.retain(|_, value| keep(*value).map(|kept| *value = kept).is_some());
         let left = table.len();
-        // The memory of a flood goes back, seldom and much at once: a steady number of entries is never moved about.
-        if table.capacity() > FEW && left < table.capacity() / 8 {
+        if is_sparse(left, table.capacity()) {
             table.shrink_to_fit();
         }
         Swept { gone: before - left, left }
     }
+}
+
+/// The memory of a flood goes back, seldom and much at once: a steady number of entries is never moved about.
+fn is_sparse(entries: usize, room: usize) -> bool {
+    room > FEW && entries < room / 8
 }
 
 impl<V: Copy> Bucket<'_, V> {

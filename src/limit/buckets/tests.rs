@@ -117,6 +117,12 @@ fn after_a_flood_a_sweep_gives_the_memory_back() {
     assert!((0..10).all(|index| buckets.peek(key(index)) == Some(index)));
 }
 
+#[test]
+fn memory_goes_back_when_an_eighth_of_it_is_in_use_and_it_is_worth_it() {
+    let sparse = [(3, 28), (28, 28), (100, 28), (0, 14), (2, 28), (0, 28)].map(|(entries, room)| is_sparse(entries, room));
+    assert_eq!(sparse, [false, false, false, false, true, true]);
+}
+
 /// The least room of a shard with an entry is for three; without sharding a hundred entries have room for 112.
 #[test]
 fn random_keys_spread_over_the_shards() {
