@@ -1,5 +1,5 @@
 //! The order of decisions, on one screen: bounds → path → route → address → preflight or 404 → token → 405 → scopes →
-//! user and global together → validation → forward.
+//! the limits (user, route, quota, bulk, global) together → validation → forward.
 //!
 //! Synchronous and free of clocks and I/O. Where a token's key must be fetched first it says so ([`Action::AwaitKeys`]); the
 //! caller waits for the keys and asks again. The server and `explain` call the same [`decide`].
@@ -12,9 +12,9 @@ pub use verdict::{Action, Attempt, Decision, Judged, Target, TokenSeen};
 
 use crate::{
     auth::{AuthError, Credentials, InvalidReason, IssuerIndex, UnverifiedToken, VerifiedToken, credentials},
-    config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, RouteLimit, UnknownPaths},
+    config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
-    limit::{AddressCharge, BulkSlot, Policy, Standing},
+    limit::{AddressCharge, BulkSlot, Caller, Charge, Numbers, Policy, Refusal, Shown},
     reply::{Outcome, Rejection, Reply},
     request::Request,
     route::{Place, judge},
@@ -39,15 +39,17 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
         target: Target::None,
         origin: gateway.cors.origin(request.headers()),
         shown: None,
+        would_limit: None,
         principal: None,
         token: TokenSeen::No,
         judged: [Judged::No; Policy::ALL.len()],
     };
     let action = walk.run().unwrap_or_else(Action::Reject);
-    if let Action::Reject(Rejection::RateLimited(refusal)) = &action {
-        walk.shown = Some(refusal.standing);
-    }
-    let shown = walk.shown.unwrap_or_else(|| state.limits.address_standing(&gateway.limits, request.client, now));
+    let refused = if let Action::Reject(Rejection::RateLimited(refusal)) = &action { Some(refusal) } else { None };
+    let shown = match refused.or(walk.would_limit.as_ref()) {
+        Some(refusal) => walk.shown_refusal(refusal),
+        None => walk.shown.unwrap_or_else(|| walk.address_as_it_is()),
+    };
     Decision {
         action,
         target: walk.target,
@@ -56,6 +58,7 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
         principal: walk.principal,
         token: walk.token,
         judged: walk.judged,
+        would_limit: walk.would_limit.map(|refusal| refusal.policy),
     }
 }
 
@@ -68,7 +71,9 @@ struct Walk<'a> {
     attempt: Option<Attempt>,
     target: Target,
     origin: RequestOrigin,
-    shown: Option<Standing>,
+    shown: Option<Shown>,
+    /// The first refusal that `dry_run` let pass.
+    would_limit: Option<Refusal>,
     principal: Option<Arc<VerifiedToken>>,
     token: TokenSeen,
     judged: [Judged; Policy::ALL.len()],
@@ -116,7 +121,7 @@ impl<'a> Walk<'a> {
         };
         self.principal = Some(Arc::clone(&principal));
         self.authorize(route, place, &principal)?;
-        let bulk = self.admit(route, &principal)?;
+        let bulk = self.admit(route.map_or(Charge::User, |route| route.limit), &principal)?;
         self.validate(route)?;
         Ok(Action::Forward(Forward::proven(self.gateway, self.request, way, principal, bulk)))
     }
@@ -255,7 +260,7 @@ impl<'a> Walk<'a> {
 
     /// `per_address` pays for all that does not end authenticated.
     fn charge_address(&mut self) -> Result<(), Rejection> {
-        self.reserve_address().map(|charge| self.shown = Some(charge.standing))
+        self.reserve_address().map(|charge| self.show_address(&charge))
     }
 
     fn reserve_address(&mut self) -> Result<AddressCharge, Rejection> {
@@ -265,10 +270,31 @@ impl<'a> Walk<'a> {
                 Ok(charge)
             }
             Err(refusal) => {
-                self.judged[Policy::Address as usize] = Judged::Refused;
-                Err(Rejection::RateLimited(refusal))
+                self.refuse(refusal)?;
+                Ok(self.state.limits.no_charge(&self.gateway.limits, self.request.client, self.now))
             }
         }
+    }
+
+    /// A limit refuses: the answer, unless limits are only tried.
+    fn refuse(&mut self, refusal: Refusal) -> Result<(), Rejection> {
+        self.judged[refusal.policy as usize] = Judged::Refused;
+        if !self.gateway.limits.dry_run {
+            return Err(Rejection::RateLimited(refusal));
+        }
+        self.would_limit.get_or_insert(refusal);
+        Ok(())
+    }
+
+    fn show_address(&mut self, charge: &AddressCharge) {
+        let quota = self.gateway.limits.per_address;
+        self.shown = Some(Numbers::of_bucket(Policy::Address, quota, charge.standing).into());
+    }
+
+    fn address_as_it_is(&self) -> Shown {
+        let limits = &self.gateway.limits;
+        let standing = self.state.limits.address_standing(limits, self.request.client, self.now);
+        Numbers::of_bucket(Policy::Address, limits.per_address, standing).into()
     }
 
     /// From the request's credentials to a verified token. A token seen before passes untouched; any other reserves its
@@ -313,7 +339,7 @@ impl<'a> Walk<'a> {
             }
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
-        self.shown = Some(reserved.standing);
+        self.show_address(&reserved);
         match self.gateway.auth.authenticator.verify(&self.state.tokens, token, self.now) {
             Ok(principal) => {
                 self.state.limits.refund_address(reserved);
@@ -342,9 +368,9 @@ impl<'a> Walk<'a> {
     fn authorize(&mut self, route: Option<&Route>, place: Place<'_>, principal: &VerifiedToken) -> Result<(), Rejection> {
         let verdict = self.authorized(route, place, principal);
         if verdict.is_err() {
-            let limits = &self.gateway.limits;
-            let standing = self.state.limits.user_standing(limits, principal.issuer_name(), principal.subject(), self.now);
-            self.shown = Some(standing);
+            let caller = self.caller(principal);
+            let also = [self.state.limits.quota_numbers(&caller, self.now), None, None];
+            self.shown = Some(Shown { main: self.user_as_it_is(&caller), also });
         }
         verdict
     }
@@ -365,23 +391,53 @@ impl<'a> Walk<'a> {
         Err(Rejection::InsufficientScope(route.scopes.clone()))
     }
 
-    /// User and global, judged and charged together; on exempt routes global and the places in flight.
-    fn admit(&mut self, route: Option<&Route>, principal: &VerifiedToken) -> Result<Option<BulkSlot>, Rejection> {
-        let exempt = route.is_some_and(|route| route.limit == RouteLimit::Exempt);
-        let limits = &self.gateway.limits;
-        let own = if exempt { Policy::Bulk } else { Policy::User };
-        match self.state.limits.admit(limits, principal.issuer_name(), principal.subject(), exempt, self.now) {
-            Ok(admission) => {
-                self.judged[own as usize] = Judged::Admitted;
-                self.judged[Policy::Global as usize] = Judged::Admitted;
-                self.shown = Some(admission.user);
-                Ok(admission.bulk)
-            }
-            Err(refusal) => {
-                self.judged[refusal.policy as usize] = Judged::Refused;
-                Err(Rejection::RateLimited(refusal))
-            }
+    /// The user of a token, under the numbers of the plan that is for it.
+    fn caller<'p>(&self, principal: &'p VerifiedToken) -> Caller<'p> {
+        Caller {
+            issuer: principal.issuer_name(),
+            subject: principal.subject(),
+            terms: self.gateway.limits.terms(principal.client_id(), principal.groups()),
         }
+    }
+
+    fn user_as_it_is(&self, caller: &Caller<'_>) -> Numbers {
+        let standing = self.state.limits.user_standing(caller, self.now);
+        Numbers::of_bucket(Policy::User, caller.terms.per_user, standing)
+    }
+
+    /// User, route, quota and global, judged and charged together; on exempt routes global and the places in flight.
+    fn admit(&mut self, charge: Charge, principal: &VerifiedToken) -> Result<Option<BulkSlot>, Rejection> {
+        let caller = self.caller(principal);
+        let admission = match self.state.limits.admit(&self.gateway.limits, &caller, charge, self.now) {
+            Ok(admission) => admission,
+            Err(refusal) => return self.refuse(refusal).map(|()| None),
+        };
+        let own = if charge == Charge::Exempt { Policy::Bulk } else { Policy::User };
+        self.judged[own as usize] = Judged::Admitted;
+        self.judged[Policy::Global as usize] = Judged::Admitted;
+        for numbers in [&admission.route, &admission.quota].into_iter().flatten() {
+            self.judged[numbers.policy as usize] = Judged::Admitted;
+        }
+        let main = Numbers::of_bucket(Policy::User, caller.terms.per_user, admission.user);
+        // Exempt routes do not charge the quota, and show it as it is.
+        let quota = admission.quota.or_else(|| self.state.limits.quota_numbers(&caller, self.now));
+        self.shown = Some(Shown { main, also: [admission.route, quota, None] });
+        Ok(admission.bulk)
+    }
+
+    /// A refusal shows the policy that refuses. The IETF's field of policies should not change from one response to the next, so
+    /// it keeps the others that hold for the request.
+    fn shown_refusal(&self, refusal: &Refusal) -> Shown {
+        let main = refusal.numbers();
+        let (true, Some(principal)) = (self.gateway.ietf_headers, &self.principal) else { return main.into() };
+        let (caller, limits) = (self.caller(principal), &self.state.limits);
+        let charge = match self.target {
+            Target::Route(index) => self.gateway.routes.get(index.0).map_or(Charge::User, |route| route.limit),
+            Target::None | Target::Outside | Target::Unknown | Target::Ping | Target::Token | Target::Jwks => Charge::User,
+        };
+        let user = Some(self.user_as_it_is(&caller));
+        let others = [user, limits.route_numbers(charge, self.now), limits.quota_numbers(&caller, self.now)];
+        Shown { main, also: others.map(|other| other.filter(|other| other.policy != main.policy)) }
     }
 
     /// Media type and query. What is refused here stays charged.
@@ -396,24 +452,38 @@ impl<'a> Walk<'a> {
             .map_err(|error| Rejection::InvalidParameter { parameter: error.parameter.to_owned(), detail: error.detail })
     }
 
-    /// A route that says `auth = "none"`: its address pays, then the global policy judges alone.
+    /// A route that says `auth = "none"`: its address pays, then the route's limit and the global one judge.
     fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
-        self.shown = Some(charge.standing);
+        self.show_address(&charge);
         if let several @ Credentials::Several = credentials(self.request.headers()) {
             return Err(self.credentials_rejection(several));
         }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         self.check_body_bound(way.route)?;
-        if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
-            self.state.limits.refund_address(charge);
-            self.judged[Policy::Address as usize] = Judged::No;
-            self.judged[Policy::Global as usize] = Judged::Refused;
-            return Err(Rejection::RateLimited(refusal));
-        }
-        self.judged[Policy::Global as usize] = Judged::Admitted;
+        self.admit_anonymous(way.route.map_or(Charge::User, |route| route.limit), charge)?;
         self.validate(way.route)?;
         Ok(Action::Forward(forward))
+    }
+
+    fn admit_anonymous(&mut self, limit: Charge, charge: AddressCharge) -> Result<(), Rejection> {
+        match self.state.limits.admit_anonymous(&self.gateway.limits, limit, self.now) {
+            Ok(route) => {
+                self.judged[Policy::Global as usize] = Judged::Admitted;
+                if let (Some(route), Some(shown)) = (route, &mut self.shown) {
+                    self.judged[Policy::Route as usize] = Judged::Admitted;
+                    shown.also[0] = Some(route);
+                }
+                Ok(())
+            }
+            Err(refusal) => {
+                self.state.limits.refund_address(charge);
+                if self.judged[Policy::Address as usize] == Judged::Admitted {
+                    self.judged[Policy::Address as usize] = Judged::No;
+                }
+                self.refuse(refusal)
+            }
+        }
     }
 }
 

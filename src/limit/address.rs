@@ -39,6 +39,8 @@ pub struct AddressCharge {
 enum Place {
     Own(u64),
     Shared,
+    /// Nothing was taken.
+    Nowhere,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,12 @@ impl Addresses {
             None => (Place::Shared, self.shared().reserve(quota, now)?),
         };
         Ok(AddressCharge { standing, addresses: Arc::clone(self), place, quota, reserved_at: now, outcome: Outcome::Charged })
+    }
+
+    /// The charge of a request that goes on though the bucket is empty: nothing.
+    pub(super) fn no_charge(self: &Arc<Self>, quota: Quota, standing: Standing) -> AddressCharge {
+        let addresses = Arc::clone(self);
+        AddressCharge { standing, addresses, place: Place::Nowhere, quota, reserved_at: 0, outcome: Outcome::Refunded }
     }
 
     /// The address' bucket as it is: at the bound the shared one, for who has none.
@@ -135,6 +143,7 @@ impl Drop for AddressCharge {
     fn drop(&mut self) {
         let end = |bucket: &mut AddressBucket| bucket.end_reservation(self.outcome, self.quota, self.reserved_at);
         match self.place {
+            Place::Nowhere => {}
             Place::Shared => end(&mut self.addresses.shared()),
             Place::Own(key) => self.addresses.own.with(key, |entry| {
                 entry.update(|mut bucket| {

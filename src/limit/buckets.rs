@@ -62,6 +62,11 @@ impl<V: Copy> Buckets<V> {
         self.live.load(Relaxed)
     }
 
+    /// Calls `look` with every entry. Locks one shard after the other, against changes only.
+    pub(super) fn each(&self, mut look: impl FnMut(u64, V)) {
+        self.map.iter().for_each(|entry| look(*entry.key(), *entry.value()));
+    }
+
     /// Replaces each value by what `keep` makes of it; returns how many it made nothing of. Locks one shard after the other.
     pub(super) fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> usize {
         let mut forgotten = 0;

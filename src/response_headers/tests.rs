@@ -1,7 +1,12 @@
 //! What every response carries, and what of an upstream's gives way.
 
 use super::{ResponseHeaders, foreign};
-use crate::{cors::RequestOrigin, limit::Standing, pipeline::test_gateway::gateway, time::Now};
+use crate::{
+    cors::RequestOrigin,
+    limit::{Numbers, Policy, Quota, Standing},
+    pipeline::test_gateway::gateway,
+    time::Now,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -13,7 +18,8 @@ fn at(nanoseconds: u64) -> Now {
 
 /// All fields of a response, decided at second 1000 and written later.
 fn written(more: &str, full_in_ns: u64, origin: RequestOrigin, later_ns: u64) -> HeaderMap {
-    let shown = Standing { limit: 100, remaining: 99, full_in_ns };
+    let quota = Quota::new(100, 100).expect("a quota");
+    let shown = Numbers::of_bucket(Policy::User, quota, Standing { limit: 100, remaining: 99, full_in_ns }).into();
     let headers = ResponseHeaders::new(shown, origin, HeaderValue::from_static("id-1"), at(0));
     let mut map = HeaderMap::new();
     headers.write(&gateway(more), at(later_ns), |name, value| {

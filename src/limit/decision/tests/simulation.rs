@@ -27,6 +27,7 @@ impl Random {
             failures: quota(1, 1),
             bulk_in_flight: 2,
             max_users: 1_000,
+            ..super::limits()
         }
     }
 }
