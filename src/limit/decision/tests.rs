@@ -6,6 +6,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
+mod policies;
 mod simulation;
 mod threads;
 

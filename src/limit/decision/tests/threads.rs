@@ -4,7 +4,7 @@ use super::{super::super::gcra::tests::holds_the_bound, *};
 use std::{sync::Barrier, thread};
 
 /// Runs `work` on four threads that start together and returns what each found.
-fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
+pub(super) fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
     let (work, start) = (&work, &Barrier::new(4));
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
