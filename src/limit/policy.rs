@@ -86,7 +86,7 @@ impl Refusal {
     #[must_use]
     pub fn numbers(&self) -> Numbers {
         let pace = match (self.policy, self.period) {
-            (Policy::Bulk, _) => Pace::Places,
+            (Policy::Bulk, _) => Pace::Places(u64::from(self.bulk_in_flight)),
             (_, Some((_, seconds))) => Pace::Period(seconds),
             (_, None) => Pace::Interval(self.quota.interval_ns()),
         };

@@ -35,8 +35,8 @@ pub(super) enum Pace {
     Interval(u64),
     /// All of it at the end of a period of so many seconds.
     Period(u64),
-    /// As requests end.
-    Places,
+    /// So many places, as requests end.
+    Places(u64),
 }
 
 impl From<Numbers> for Shown {
@@ -62,7 +62,16 @@ impl Numbers {
         match self.pace {
             Pace::Interval(interval_ns) => Some(self.standing.limit.saturating_mul(interval_ns).div_ceil(SECOND_NS)),
             Pace::Period(seconds) => Some(seconds),
-            Pace::Places => None,
+            Pace::Places(_) => None,
+        }
+    }
+
+    /// All that the policy gives: requests, or places of requests in flight.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        match self.pace {
+            Pace::Interval(_) | Pace::Period(_) => self.standing.limit,
+            Pace::Places(places) => places,
         }
     }
 
@@ -75,7 +84,7 @@ impl Numbers {
             // The bucket is full when all that is missing beyond the next one has come, too.
             Pace::Interval(interval_ns) => Some(full_in_ns.saturating_sub(interval_ns.saturating_mul(limit - remaining - 1))),
             Pace::Period(_) => Some(full_in_ns),
-            Pace::Places => None,
+            Pace::Places(_) => None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn write(shown: &Shown, decided_unix_ns: u64, now: Now, put: &mut imp
     put(
         POLICY,
         list(all(), |item, numbers| {
-            parameter(item, ";q=", numbers.standing.limit);
+            parameter(item, ";q=", numbers.capacity());
             match numbers.window_s() {
                 Some(seconds) => parameter(item, ";w=", seconds),
                 None => item.push_str(";qu=\"concurrent-requests\""),

@@ -65,6 +65,14 @@ fn what_the_gateway_decides_is_not_edited_in_any_spelling() {
 }
 
 #[test]
+fn the_fields_of_the_ietf_draft_are_the_gateways_only_where_it_sends_them() {
+    for text in ["RateLimit", "RateLimit-Policy", "ratelimit_policy", "RateLimit-Reset"] {
+        assert!(editable(text, true).is_err() && editable(text, false).is_ok(), "{text}");
+    }
+    assert!(editable("RateLimited", true).is_ok());
+}
+
+#[test]
 fn a_value_is_visible_and_trimmed() {
     assert!(["a\r\nb", "a\nb", "a\0", "ä", " a", "a ", "a\tb"].iter().all(|text| value(text).is_err()));
     assert!(["", "max-age=31536000; includeSubDomains"].iter().all(|text| value(text).is_ok()));

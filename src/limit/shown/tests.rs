@@ -43,6 +43,6 @@ fn a_period_gives_all_back_at_its_end() {
 #[test]
 fn of_places_nobody_knows_when_they_come_back() {
     let standing = Standing { limit: 4, remaining: 0, full_in_ns: 0 };
-    let numbers = Numbers { policy: Policy::Bulk, standing, pace: Pace::Places };
-    assert_eq!((numbers.window_s(), numbers.more_in_ns()), (None, None));
+    let numbers = Numbers { policy: Policy::Bulk, standing, pace: Pace::Places(2) };
+    assert_eq!((numbers.window_s(), numbers.more_in_ns(), numbers.capacity()), (None, None, 2));
 }
