@@ -169,7 +169,7 @@ fn assemble(
         limits,
         reset: written.reset,
         ietf_headers: written.ietf_headers,
-        state_file: written.state_file,
+        state_file: written.limit_state,
         cors: CorsPolicy::new(cors),
         response_headers: written.response_headers,
         upstreams: Upstreams::new(written.upstreams),

@@ -44,7 +44,8 @@ pub(crate) struct File {
     pub(crate) limits: Limits,
     pub(crate) reset: ResetForm,
     pub(crate) ietf_headers: bool,
-    pub(crate) state_file: Option<PathBuf>,
+    /// Where quotas are kept.
+    pub(crate) limit_state: Option<PathBuf>,
     pub(crate) cors: WrittenCors,
     pub(crate) response_headers: HeaderEdits,
     pub(crate) upstreams: Vec<UpstreamSettings>,
@@ -98,7 +99,7 @@ pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
             limits,
             reset,
             ietf_headers,
-            state_file,
+            limit_state: state_file,
             cors,
             response_headers,
             upstreams,

@@ -130,9 +130,10 @@ impl LimitState {
         let judge = |tat: Option<u64>| quota.charge(tat.unwrap_or(0), now).map_err(Refused::by(Policy::User));
         // A refusal is found reading. Only who would be admitted takes the buckets' locks, and is judged again under them.
         self.agree(asked, judge(self.users.peek(key)))?;
-        let (charged, beyond, kept) = self.users.with(key, |bucket| {
-            let (charged, beyond) = self.charge_route(asked, judge(bucket.value()))?;
-            Ok((charged, beyond, bucket.store(charged, asked.limits.max_users)))
+        let mut beyond = Beyond::default();
+        let (charged, kept) = self.users.with(key, |bucket| {
+            let charged = self.charge_route(asked, judge(bucket.value()), &mut beyond)?;
+            Ok((charged, bucket.store(charged, asked.limits.max_users)))
         })?;
         self.count_overflow(!kept);
         Ok(Admission { user: quota.standing(charged, now), route: beyond.route, quota: beyond.quota, bulk: None })
@@ -171,21 +172,22 @@ impl LimitState {
     }
 
     /// Charges the route, and what is asked after it, if all agree with what was judged before.
-    fn charge_route<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<(T, Beyond), Refused> {
-        let Some(route) = asked.route else { return self.charge_quota(asked, judged) };
+    fn charge_route<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
+        let Some(route) = asked.route else { return self.charge_quota(asked, judged, beyond) };
         self.routes.with(route.key, |bucket| {
             let own = judge_route(route, bucket.value(), asked.now);
-            let ((judged, charged), beyond) = self.charge_quota(asked, both(judged, own))?;
+            let (judged, charged) = self.charge_quota(asked, both(judged, own), beyond)?;
             // Routes are as many as were configured: there is always room.
             let _ = bucket.store(charged, usize::MAX);
             let standing = route.quota.standing(charged, asked.now.monotonic_ns);
-            Ok((judged, Beyond { route: Some(Numbers::of_bucket(Policy::Route, route.quota, standing)), ..beyond }))
+            beyond.route = Some(Numbers::of_bucket(Policy::Route, route.quota, standing));
+            Ok(judged)
         })
     }
 
     /// Charges the user's quota, and global after it, if all agree with what was judged before.
-    fn charge_quota<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<(T, Beyond), Refused> {
-        let Some(share) = asked.share else { return Ok((self.charge_global(asked, judged)?, Beyond::default())) };
+    fn charge_quota<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
+        let Some(share) = asked.share else { return self.charge_global(asked, judged) };
         let charged = self.quotas.charge(share, asked.limits.max_users, asked.now, |own| {
             self.charge_global(asked, both(judged, own.map_err(Refused::by(Policy::Quota))))
         });
@@ -193,8 +195,8 @@ impl LimitState {
         if !counted {
             self.quota_overflow.fetch_add(1, Relaxed);
         }
-        let numbers = Numbers::of_span(Span::of(share.quota.period, asked.now.unix_ns), standing);
-        Ok((judged, Beyond { quota: Some(numbers), route: None }))
+        beyond.quota = Some(Numbers::of_span(Span::of(share.quota.period, asked.now.unix_ns), standing));
+        Ok(judged)
     }
 
     /// Charges global if it and all before it agree.
@@ -214,8 +216,9 @@ impl LimitState {
     /// The refusal; nothing is charged.
     pub fn admit_anonymous(&self, limits: &Limits, charge: Charge, now: Now) -> Result<Option<Numbers>, Refusal> {
         let asked = Asked { limits, route: charge.route(), share: None, now };
-        let charged = self.agree(&asked, Ok(())).and_then(|()| self.charge_route(&asked, Ok(())));
-        charged.map(|((), beyond)| beyond.route).map_err(|refused| asked.refusal(refused, limits.per_user))
+        let mut beyond = Beyond::default();
+        let charged = self.agree(&asked, Ok(())).and_then(|()| self.charge_route(&asked, Ok(()), &mut beyond));
+        charged.map(|()| beyond.route).map_err(|refused| asked.refusal(refused, limits.per_user))
     }
 
     /// Takes one token of the client's address. Keep the charge until it is known how the request ends.

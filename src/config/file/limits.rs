@@ -70,9 +70,11 @@ fn plans(limits: &Table<'_>, per_user: Quota) -> Vec<Plan> {
 }
 
 fn plan(table: &Table<'_>, per_user: Quota, known: &[WrittenPlan]) -> WrittenPlan {
-    let unused = |text: &str| match known.iter().any(|plan| plan.name == text) {
-        true => Err(Fault::new(format!("`{}` is the name of another plan", excerpt(text)), "write another name")),
-        false => non_empty(text),
+    let unused = |text: &str| {
+        if known.iter().any(|plan| plan.name == text) {
+            return Err(Fault::new(format!("`{}` is the name of another plan", excerpt(text)), "write another name"));
+        }
+        non_empty(text)
     };
     let name = table.required("name", "write a name, as in \"gold\"", unused).map(|name| name.value).unwrap_or_default();
     let client_ids = names(table, "client_ids", known, |plan| &plan.client_ids);

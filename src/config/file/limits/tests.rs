@@ -161,10 +161,10 @@ quota = { requests = 5, period = "month" }"#,
 #[test]
 fn what_is_no_limit_is_off_until_it_is_written() {
     let file = accepted("");
-    assert!(!file.ietf_headers && !file.limits.dry_run && file.state_file.is_none());
+    assert!(!file.ietf_headers && !file.limits.dry_run && file.limit_state.is_none());
     let file = accepted("[limits]\nietf_headers = true\ndry_run = true\nstate_file = \"quotas\"");
     assert!(file.ietf_headers && file.limits.dry_run);
-    assert_eq!(file.state_file, Some("/etc/gateway/quotas".into()));
+    assert_eq!(file.limit_state, Some("/etc/gateway/quotas".into()));
 }
 
 #[test]

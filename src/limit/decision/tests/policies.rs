@@ -17,8 +17,8 @@ fn route() -> RouteQuota {
     RouteQuota::new("/ai/query", quota(3, 3))
 }
 
-fn daily(requests: u64) -> Option<PeriodQuota> {
-    Some(PeriodQuota { requests, period: Period::Day })
+fn daily(requests: u64) -> PeriodQuota {
+    PeriodQuota { requests, period: Period::Day }
 }
 
 /// `client` under a plan of these numbers; anybody else under none.
@@ -48,7 +48,7 @@ fn left(state: &LimitState, limits: &Limits, now: u64) -> [u64; 4] {
 /// Each of four policies has `tokens` left, in the order of [`left`]; one is asked for twice. All or nothing of it is taken.
 fn all_or_none(tokens: [u64; 4], refused_by: Policy) {
     let [user, day, of_route, global] = tokens;
-    let limits = Limits { global: quota(1, global), ..with_plan(quota(1, user), daily(day)) };
+    let limits = Limits { global: quota(1, global), ..with_plan(quota(1, user), Some(daily(day))) };
     let (state, charge) = (LimitState::new(10), Charge::Route(RouteQuota { quota: quota(1, of_route), ..route() }));
     assert!(ask_as_client(&state, &limits, "ann", charge, 0).is_ok());
     let after = left(&state, &limits, 0);
@@ -73,7 +73,7 @@ fn what_one_policy_refuses_costs_nothing_in_any_other() {
 #[test]
 fn of_all_refusals_the_longest_wait_is_told() {
     let state = LimitState::new(10);
-    let limits = Limits { global: quota(1, 1), ..with_plan(quota(10, 1), daily(9)) };
+    let limits = Limits { global: quota(1, 1), ..with_plan(quota(10, 1), Some(daily(9))) };
     let charge = Charge::Route(RouteQuota { quota: quota(100, 1), ..route() });
     assert!(ask_as_client(&state, &limits, "ann", charge, 0).is_ok());
     let refusal = ask_as_client(&state, &limits, "ann", charge, 0).expect_err("three are used up");
@@ -155,7 +155,7 @@ fn a_sweep_takes_no_debt_from_the_users_of_the_largest_plan() {
 
 #[test]
 fn a_quota_refuses_until_the_day_is_over_and_shows_it() {
-    let (state, limits) = (LimitState::new(10), with_plan(quota(100, 100), daily(2)));
+    let (state, limits) = (LimitState::new(10), with_plan(quota(100, 100), Some(daily(2))));
     let shown = ask_as_client(&state, &limits, "ann", Charge::User, 0).expect("it is new").quota.expect("it has one");
     assert_eq!((shown.standing.limit, shown.standing.remaining, shown.window_s()), (2, 1, Some(86_400)));
     assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
@@ -169,7 +169,7 @@ fn a_quota_refuses_until_the_day_is_over_and_shows_it() {
 
 #[test]
 fn an_exempt_route_charges_no_quota() {
-    let (state, limits) = (LimitState::new(10), with_plan(quota(100, 100), daily(1)));
+    let (state, limits) = (LimitState::new(10), with_plan(quota(100, 100), Some(daily(1))));
     assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     let admission = ask_as_client(&state, &limits, "ann", Charge::Exempt, 0).expect("exempt of all that is the user's");
     assert!(admission.quota.is_none() && admission.bulk.is_some());
@@ -177,7 +177,7 @@ fn an_exempt_route_charges_no_quota() {
 
 #[test]
 fn quotas_outlive_a_restart_and_buckets_do_not() {
-    let (state, limits) = (LimitState::new(10), with_plan(quota(1, 2), daily(3)));
+    let (state, limits) = (LimitState::new(10), with_plan(quota(1, 2), Some(daily(3))));
     for _ in 0..2 {
         assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     }
@@ -188,7 +188,7 @@ fn quotas_outlive_a_restart_and_buckets_do_not() {
 
 #[test]
 fn no_policy_allocates_for_a_known_user() {
-    let (state, limits) = (LimitState::new(10), with_plan(quota(1, 50), daily(50)));
+    let (state, limits) = (LimitState::new(10), with_plan(quota(1, 50), Some(daily(50))));
     let charge = Charge::Route(RouteQuota { quota: quota(1, 50), ..route() });
     allocates_nothing(|round| drop(ask_as_client(&state, &limits, "ann", charge, round)));
 }
@@ -196,7 +196,7 @@ fn no_policy_allocates_for_a_known_user() {
 /// Threads race for what the scarcest policy has; each lost race would leave a trace in another.
 fn spent_is_admitted(tokens: [u64; 4]) {
     let [user, day, of_route, global] = tokens;
-    let limits = Limits { global: quota(1, global), ..with_plan(quota(1, user), daily(day)) };
+    let limits = Limits { global: quota(1, global), ..with_plan(quota(1, user), Some(daily(day))) };
     let (state, charge) = (LimitState::new(10), Charge::Route(RouteQuota { quota: quota(1, of_route), ..route() }));
     let ask = |_| (0..500).filter(|_| ask_as_client(&state, &limits, "ann", charge, 0).is_ok()).count() as u64;
     let admitted: u64 = on_four_threads(ask).iter().sum();
