@@ -276,6 +276,14 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Gives the address its token back. A refusal that was let pass stays counted.
+    fn refund_address(&mut self, charge: AddressCharge) {
+        if charge.is_taken() {
+            self.judged[Policy::Address as usize] = Judged::No;
+        }
+        self.state.limits.refund_address(charge);
+    }
+
     /// A limit refuses: the answer, unless limits are only tried.
     fn refuse(&mut self, refusal: Refusal) -> Result<(), Rejection> {
         self.judged[refusal.policy as usize] = Judged::Refused;
@@ -332,18 +340,19 @@ impl<'a> Walk<'a> {
 
     fn verify(&mut self, token: UnverifiedToken<'_>) -> Result<Authenticated, Rejection> {
         let (reserved, awaited) = match self.attempt.take() {
-            Some(Attempt::KeysAwaited(held)) => {
+            Some(Attempt::KeysAwaited(held)) if held.is_taken() => {
                 // The first attempt's verdict went unrecorded; what the address paid is told with this one.
                 self.judged[Policy::Address as usize] = Judged::Admitted;
                 (held, true)
             }
+            // The bucket was empty, and limits are only tried: it is asked again, and says it again.
+            Some(Attempt::KeysAwaited(_)) => (self.reserve_address()?, true),
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
         self.show_address(&reserved);
         match self.gateway.auth.authenticator.verify(&self.state.tokens, token, self.now) {
             Ok(principal) => {
-                self.state.limits.refund_address(reserved);
-                self.judged[Policy::Address as usize] = Judged::No;
+                self.refund_address(reserved);
                 self.token = TokenSeen::Verified(principal.issuer());
                 Ok(Authenticated::Token(principal))
             }
@@ -477,10 +486,7 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Err(refusal) => {
-                self.state.limits.refund_address(charge);
-                if self.judged[Policy::Address as usize] == Judged::Admitted {
-                    self.judged[Policy::Address as usize] = Judged::No;
-                }
+                self.refund_address(charge);
                 self.refuse(refusal)
             }
         }

@@ -133,6 +133,12 @@ impl AddressBucket {
 }
 
 impl AddressCharge {
+    /// Whether there is a token that it holds: not where limits are only tried and the bucket was empty.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        !matches!(self.place, Place::Nowhere)
+    }
+
     /// Gives the token back.
     pub(super) fn refund(mut self) {
         self.outcome = Outcome::Refunded;

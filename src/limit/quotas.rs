@@ -155,9 +155,9 @@ impl Quotas {
         if !self.changed.swap(false, Relaxed) {
             return None;
         }
-        let mut counters = Vec::with_capacity(self.used.len());
-        self.used.each(|key, used| counters.push(KeptCounter { key, period: used.period, requests: used.requests }));
-        Some(state_file::encode(&Kept { secret: self.keys.secret(), counters }))
+        Some(state_file::encode(&self.keys.secret(), self.used.len(), |add| {
+            self.used.each(|key, used| add(KeptCounter { key, period: used.period, requests: used.requests }));
+        }))
     }
 
     /// The last snapshot came to nothing: the next one is taken though nothing may change meanwhile.

@@ -40,18 +40,22 @@ pub enum Damage {
     Sum,
 }
 
-/// The file that holds it.
-pub(super) fn encode(kept: &Kept) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(TITLE.len() + SECRET + COUNT + kept.counters.len() * COUNTER + SUM);
+/// The file that holds this secret and the counters that `each` hands over, about `expected` of them: they are written as they come,
+/// and are not in memory twice.
+pub(super) fn encode(secret: &[u8; SECRET], expected: usize, each: impl FnOnce(&mut dyn FnMut(KeptCounter))) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(TITLE.len() + SECRET + COUNT + expected * COUNTER + SUM);
     bytes.extend_from_slice(TITLE);
-    bytes.extend_from_slice(&kept.secret);
-    bytes.extend_from_slice(&(kept.counters.len() as u64).to_le_bytes());
-    for KeptCounter { key, period, requests } in &kept.counters {
+    bytes.extend_from_slice(secret);
+    bytes.extend_from_slice(&[0; COUNT]);
+    let (mut count, begin) = (0_u64, bytes.len());
+    each(&mut |KeptCounter { key, period, requests }| {
+        count += 1;
         bytes.extend_from_slice(&key.to_le_bytes());
         bytes.extend_from_slice(&period.to_le_bytes());
         bytes.extend_from_slice(&requests.to_le_bytes());
-    }
-    let sum = sum(&kept.secret, &bytes);
+    });
+    bytes[begin - COUNT..begin].copy_from_slice(&count.to_le_bytes());
+    let sum = sum(secret, &bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
     bytes
 }

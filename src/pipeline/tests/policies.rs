@@ -4,8 +4,8 @@ use super::{Spent, check_cost, words};
 use crate::{
     limit::Policy,
     pipeline::{
-        Judged,
-        test_gateway::{Ask, World, good_token},
+        Action, Attempt, Judged,
+        test_gateway::{Ask, World, gateway_without_keys, good_token},
     },
 };
 use serde_json::json;
@@ -165,9 +165,24 @@ fn an_address_that_is_only_tried_lets_everything_pass_to_its_own_answer() {
     let open = Spent { global: 1, ..NOTHING };
     check_cost(&world, &Ask::new("GET /prod/api/v1/open"), "forward /api/v1/open", open);
     let new = incidents().signed_in();
-    check_cost(&world, &new, "forward /api/v1/incidents", USER_AND_GLOBAL);
+    let decision = world.ask(&new);
+    assert_eq!((words(&decision), decision.would_limit), ("forward /api/v1/incidents".to_owned(), Some(Policy::Address)));
+    assert_eq!(decision.judged[Policy::Address as usize], Judged::Refused);
     // A token that is known does not come by the address.
     assert_eq!(world.ask(&new).would_limit, None);
+}
+
+#[test]
+fn an_address_that_is_only_tried_is_told_once_after_a_wait_for_keys() {
+    let more = format!("[limits]\n{LIMITS}dry_run = true\n");
+    let world = World::of(gateway_without_keys(&more));
+    let ask = Ask::new("GET /prod/api/v1/incidents").signed_in();
+    world.drain_address(&ask);
+    let decision = world.ask(&ask);
+    let Action::AwaitKeys { reserved, .. } = decision.action else { panic!("there are no keys: {}", words(&decision)) };
+    let decision = world.ask_again(&ask, Attempt::KeysAwaited(reserved));
+    assert_eq!((words(&decision), decision.would_limit), ("503 keys_unavailable".to_owned(), Some(Policy::Address)));
+    assert_eq!(decision.judged[Policy::Address as usize], Judged::Refused);
 }
 
 #[test]
