@@ -16,7 +16,7 @@
 //! ```
 //!
 //! [`pipeline::decide`] is one function, read from top to bottom: bounds → path → route → address → preflight or 404 → token →
-//! 405 → scopes → user and global together → validation → forward. There are no filters to be composed; the order is the code.
+//! 405 → scopes → the limits together → validation → forward. There are no filters to be composed; the order is the code.
 //!
 //! # Where things are
 //!
@@ -32,7 +32,7 @@
 //! | [`route`] | one reading of a path; which route it belongs to |
 //! | [`cors`] | which origins may read answers; preflights |
 //! | [`auth`] | from the `Authorization` header to a verified token: form, claims, key, signature |
-//! | [`limit`] | token buckets: arithmetic, bounded maps, several policies judged together |
+//! | [`limit`] | token buckets and quotas by day and month: arithmetic, bounded maps, several policies judged together |
 //! | [`validate`] | media type and query parameters |
 //! | [`token`] | the token endpoint: service accounts' secrets for short-lived tokens; retired keys until their end |
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
@@ -69,7 +69,8 @@
 //!    `one_user_at_a_stopped_clock_gets_the_burst_exactly`, `histories_decide_as_the_plain_limiter_does`,
 //!    `three_threads_of_two_users_spend_what_was_admitted`
 //! 8. The policies of one request are charged all together or not at all. `what_the_user_policy_refuses_costs_nothing_globally`,
-//!    `what_the_global_policy_refuses_costs_the_user_nothing_and_makes_no_entry`
+//!    `what_the_global_policy_refuses_costs_the_user_nothing_and_makes_no_entry`, `what_one_policy_refuses_costs_nothing_in_any_other`,
+//!    `what_all_four_spent_is_what_was_admitted_however_many_threads_race`
 //! 9. Whatever strangers can make grow has a capacity. `many_threads_fill_it_to_the_bound_exactly` (buckets),
 //!    `never_more_than_the_capacity_is_kept` (tokens), `strangers_cannot_add_series` (metrics)
 //! 10. Every response is decorated, the gateway's own errors included, and recorded once. `every_kind_of_response_is_decorated`,
@@ -89,8 +90,8 @@
 //! - **upstream**: a named group of servers; **server**: one of them, by its address.
 //! - **issuer**: who makes tokens; **key set**: the public keys with which they are verified.
 //! - **principal**: who a request has proven to be.
-//! - **policy**: a named limit (user, global, address, bulk); **quota**: its rate and burst; **bucket**: the state of one key under
-//!   one quota.
+//! - **policy**: a named limit (user, global, address, bulk, route, quota); **quota**: its rate and burst; **bucket**: the state of one
+//!   key under one quota. The policy named quota counts a **period**, a day or month, instead; **plan**: other numbers for some users.
 //! - **decision**: what becomes of a request; **rejection**: why the gateway answers itself; **reply**: an answer that it writes.
 //! - **exchange**: one request and its response, as recorded.
 //! - **gateway**: the compiled configuration, immutable; **in force**: taken up, for what comes from then on; **generation**: which

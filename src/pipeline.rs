@@ -1,10 +1,11 @@
 //! The order of decisions, on one screen: bounds → path → route → address → preflight or 404 → token → 405 → scopes →
-//! user and global together → validation → forward.
+//! the limits (user, route, quota, bulk, global) together → validation → forward.
 //!
 //! Synchronous and free of clocks and I/O. Where a token's key must be fetched first it says so ([`Action::AwaitKeys`]); the
 //! caller waits for the keys and asks again. The server and `explain` call the same [`decide`].
 
 mod forward;
+mod limiting;
 mod verdict;
 
 pub use forward::Forward;
@@ -12,9 +13,9 @@ pub use verdict::{Action, Attempt, Decision, Judged, Target, TokenSeen};
 
 use crate::{
     auth::{AuthError, Credentials, InvalidReason, IssuerIndex, UnverifiedToken, VerifiedToken, credentials},
-    config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, RouteLimit, UnknownPaths},
+    config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
-    limit::{AddressCharge, BulkSlot, Policy, Standing},
+    limit::{AddressCharge, Charge, Policy, Refusal, Shown},
     reply::{Outcome, Rejection, Reply},
     request::Request,
     route::{Place, judge},
@@ -39,15 +40,17 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
         target: Target::None,
         origin: gateway.cors.origin(request.headers()),
         shown: None,
+        would_limit: None,
         principal: None,
         token: TokenSeen::No,
         judged: [Judged::No; Policy::ALL.len()],
     };
     let action = walk.run().unwrap_or_else(Action::Reject);
-    if let Action::Reject(Rejection::RateLimited(refusal)) = &action {
-        walk.shown = Some(refusal.standing);
-    }
-    let shown = walk.shown.unwrap_or_else(|| state.limits.address_standing(&gateway.limits, request.client, now));
+    let refused = if let Action::Reject(Rejection::RateLimited(refusal)) = &action { Some(refusal) } else { None };
+    let shown = match refused.or(walk.would_limit.as_ref()) {
+        Some(refusal) => walk.shown_refusal(refusal),
+        None => walk.shown.unwrap_or_else(|| walk.address_as_it_is()),
+    };
     Decision {
         action,
         target: walk.target,
@@ -56,6 +59,7 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
         principal: walk.principal,
         token: walk.token,
         judged: walk.judged,
+        would_limit: walk.would_limit.map(|refusal| refusal.policy),
     }
 }
 
@@ -68,7 +72,9 @@ struct Walk<'a> {
     attempt: Option<Attempt>,
     target: Target,
     origin: RequestOrigin,
-    shown: Option<Standing>,
+    shown: Option<Shown>,
+    /// The first refusal that `dry_run` let pass.
+    would_limit: Option<Refusal>,
     principal: Option<Arc<VerifiedToken>>,
     token: TokenSeen,
     judged: [Judged; Policy::ALL.len()],
@@ -116,7 +122,7 @@ impl<'a> Walk<'a> {
         };
         self.principal = Some(Arc::clone(&principal));
         self.authorize(route, place, &principal)?;
-        let bulk = self.admit(route, &principal)?;
+        let bulk = self.admit(route.map_or(Charge::User, |route| route.limit), &principal)?;
         self.validate(route)?;
         Ok(Action::Forward(Forward::proven(self.gateway, self.request, way, principal, bulk)))
     }
@@ -253,24 +259,6 @@ impl<'a> Walk<'a> {
         Ok(Action::Answer(Outcome::Preflight, Reply::no_content(headers)))
     }
 
-    /// `per_address` pays for all that does not end authenticated.
-    fn charge_address(&mut self) -> Result<(), Rejection> {
-        self.reserve_address().map(|charge| self.shown = Some(charge.standing))
-    }
-
-    fn reserve_address(&mut self) -> Result<AddressCharge, Rejection> {
-        match self.state.limits.charge_address(&self.gateway.limits, self.request.client, self.now) {
-            Ok(charge) => {
-                self.judged[Policy::Address as usize] = Judged::Admitted;
-                Ok(charge)
-            }
-            Err(refusal) => {
-                self.judged[Policy::Address as usize] = Judged::Refused;
-                Err(Rejection::RateLimited(refusal))
-            }
-        }
-    }
-
     /// From the request's credentials to a verified token. A token seen before passes untouched; any other reserves its
     /// address' token before the work of verifying and gets it back when it proves good.
     fn authenticate(&mut self) -> Result<Authenticated, Rejection> {
@@ -306,18 +294,19 @@ impl<'a> Walk<'a> {
 
     fn verify(&mut self, token: UnverifiedToken<'_>) -> Result<Authenticated, Rejection> {
         let (reserved, awaited) = match self.attempt.take() {
-            Some(Attempt::KeysAwaited(held)) => {
+            Some(Attempt::KeysAwaited(held)) if held.is_taken() => {
                 // The first attempt's verdict went unrecorded; what the address paid is told with this one.
                 self.judged[Policy::Address as usize] = Judged::Admitted;
                 (held, true)
             }
+            // The bucket was empty, and limits are only tried: it is asked again, and says it again.
+            Some(Attempt::KeysAwaited(_)) => (self.reserve_address()?, true),
             Some(Attempt::First) | None => (self.reserve_address()?, false),
         };
-        self.shown = Some(reserved.standing);
+        self.show_address(&reserved);
         match self.gateway.auth.authenticator.verify(&self.state.tokens, token, self.now) {
             Ok(principal) => {
-                self.state.limits.refund_address(reserved);
-                self.judged[Policy::Address as usize] = Judged::No;
+                self.refund_address(reserved);
                 self.token = TokenSeen::Verified(principal.issuer());
                 Ok(Authenticated::Token(principal))
             }
@@ -342,9 +331,7 @@ impl<'a> Walk<'a> {
     fn authorize(&mut self, route: Option<&Route>, place: Place<'_>, principal: &VerifiedToken) -> Result<(), Rejection> {
         let verdict = self.authorized(route, place, principal);
         if verdict.is_err() {
-            let limits = &self.gateway.limits;
-            let standing = self.state.limits.user_standing(limits, principal.issuer_name(), principal.subject(), self.now);
-            self.shown = Some(standing);
+            self.show_user(principal);
         }
         verdict
     }
@@ -365,25 +352,6 @@ impl<'a> Walk<'a> {
         Err(Rejection::InsufficientScope(route.scopes.clone()))
     }
 
-    /// User and global, judged and charged together; on exempt routes global and the places in flight.
-    fn admit(&mut self, route: Option<&Route>, principal: &VerifiedToken) -> Result<Option<BulkSlot>, Rejection> {
-        let exempt = route.is_some_and(|route| route.limit == RouteLimit::Exempt);
-        let limits = &self.gateway.limits;
-        let own = if exempt { Policy::Bulk } else { Policy::User };
-        match self.state.limits.admit(limits, principal.issuer_name(), principal.subject(), exempt, self.now) {
-            Ok(admission) => {
-                self.judged[own as usize] = Judged::Admitted;
-                self.judged[Policy::Global as usize] = Judged::Admitted;
-                self.shown = Some(admission.user);
-                Ok(admission.bulk)
-            }
-            Err(refusal) => {
-                self.judged[refusal.policy as usize] = Judged::Refused;
-                Err(Rejection::RateLimited(refusal))
-            }
-        }
-    }
-
     /// Media type and query. What is refused here stays charged.
     fn validate(&self, route: Option<&Route>) -> Result<(), Rejection> {
         if self.gateway.api.require_json && self.request.has_body && !validate::is_json(self.request.headers()) {
@@ -396,22 +364,16 @@ impl<'a> Walk<'a> {
             .map_err(|error| Rejection::InvalidParameter { parameter: error.parameter.to_owned(), detail: error.detail })
     }
 
-    /// A route that says `auth = "none"`: its address pays, then the global policy judges alone.
+    /// A route that says `auth = "none"`: its address pays, then the route's limit and the global one judge.
     fn open_route(&mut self, way: Way<'_>, forward: Forward) -> Result<Action, Rejection> {
         let charge = self.reserve_address()?;
-        self.shown = Some(charge.standing);
+        self.show_address(&charge);
         if let several @ Credentials::Several = credentials(self.request.headers()) {
             return Err(self.credentials_rejection(several));
         }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         self.check_body_bound(way.route)?;
-        if let Err(refusal) = self.state.limits.admit_anonymous(&self.gateway.limits, self.now) {
-            self.state.limits.refund_address(charge);
-            self.judged[Policy::Address as usize] = Judged::No;
-            self.judged[Policy::Global as usize] = Judged::Refused;
-            return Err(Rejection::RateLimited(refusal));
-        }
-        self.judged[Policy::Global as usize] = Judged::Admitted;
+        self.admit_anonymous(way.route.map_or(Charge::User, |route| route.limit), charge)?;
         self.validate(way.route)?;
         Ok(Action::Forward(forward))
     }

@@ -3,10 +3,12 @@
 //! Written in one place and called from three (early answers, forwarded responses, failures), because the framework has no
 //! hook that sees all of them.
 
+mod ietf;
+
 use crate::{
     config::{Gateway, ResetForm},
     cors::{CorsPolicy, RequestOrigin},
-    limit::Standing,
+    limit::Shown,
     time::Now,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -20,10 +22,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The values of one response.
 #[derive(Clone, Debug)]
 pub struct ResponseHeaders {
-    /// The bucket that the headers show, as it stood after the decision.
-    pub shown: Standing,
-    /// When it is full again, nanoseconds since 1970.
-    pub full_at_unix_ns: u64,
+    /// The policies that the headers show, as they stood after the decision.
+    pub shown: Shown,
+    /// When that was, nanoseconds since 1970.
+    pub decided_unix_ns: u64,
     /// What the request's `Origin` means.
     pub origin: RequestOrigin,
     /// The request's name.
@@ -34,9 +36,13 @@ impl ResponseHeaders {
     /// Calls `put` with each field, which must replace what a response has under that name. `now` is the moment of writing: a
     /// response that took long must not name a moment that has passed.
     pub fn write(&self, gateway: &Gateway, now: Now, mut put: impl FnMut(HeaderName, HeaderValue)) {
-        put(LIMIT, decimal(self.shown.limit));
-        put(REMAINING, decimal(self.shown.remaining));
+        let standing = self.shown.main.standing;
+        put(LIMIT, decimal(standing.limit));
+        put(REMAINING, decimal(standing.remaining));
         put(RESET, decimal(self.reset(gateway.reset, now)));
+        if gateway.ietf_headers {
+            ietf::write(&self.shown, self.decided_unix_ns, now, &mut put);
+        }
         put(REQUEST_ID, self.request_id.clone());
         gateway.cors.write(&self.origin, &mut put);
         for (name, value) in &gateway.response_headers.set {
@@ -48,15 +54,16 @@ impl ResponseHeaders {
 impl ResponseHeaders {
     /// What a decision of this moment shows.
     #[must_use]
-    pub fn new(shown: Standing, origin: RequestOrigin, request_id: HeaderValue, decided: Now) -> Self {
-        Self { shown, full_at_unix_ns: decided.unix_ns.saturating_add(shown.full_in_ns), origin, request_id }
+    pub fn new(shown: Shown, origin: RequestOrigin, request_id: HeaderValue, decided: Now) -> Self {
+        Self { shown, decided_unix_ns: decided.unix_ns, origin, request_id }
     }
 
-    /// `X-RateLimit-Reset`: when the bucket is full again, rounded up to a second.
+    /// `X-RateLimit-Reset`: when the bucket is full again, or the quota's period over; rounded up to a second.
     fn reset(&self, form: ResetForm, now: Now) -> u64 {
+        let full_at_unix_ns = self.decided_unix_ns.saturating_add(self.shown.main.standing.full_in_ns);
         match form {
-            ResetForm::Epoch => self.full_at_unix_ns.max(now.unix_ns).div_ceil(1_000_000_000),
-            ResetForm::Delta => self.full_at_unix_ns.saturating_sub(now.unix_ns).div_ceil(1_000_000_000),
+            ResetForm::Epoch => full_at_unix_ns.max(now.unix_ns).div_ceil(1_000_000_000),
+            ResetForm::Delta => full_at_unix_ns.saturating_sub(now.unix_ns).div_ceil(1_000_000_000),
         }
     }
 }
@@ -67,6 +74,7 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
     let gives_way = |name: &HeaderName| {
         CorsPolicy::owns(name)
             || name.as_str().starts_with("x-ratelimit-")
+            || (gateway.ietf_headers && ietf::owns(name))
             || HOP_BY_HOP.contains(&name.as_str())
             || gateway.response_headers.remove.contains(name)
     };

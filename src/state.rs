@@ -1,6 +1,11 @@
 //! What counts or caches: it lives beside the configuration and survives its replacement.
 
-use crate::{auth::TokenCache, config::Gateway, limit::LimitState};
+use crate::{
+    auth::TokenCache,
+    config::Gateway,
+    limit::{Kept, LimitState},
+    time::Now,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -29,11 +34,17 @@ impl State {
     /// Empty state, sized by the configuration.
     #[must_use]
     pub fn new(gateway: &Gateway) -> Self {
-        Self {
-            tokens: TokenCache::new(gateway.auth.token_cache),
-            limits: LimitState::new(gateway.limits.max_users),
-            draining: AtomicBool::new(false),
-        }
+        Self::with(gateway, LimitState::new(gateway.limits.max_users))
+    }
+
+    /// The same with quotas as they were kept.
+    #[must_use]
+    pub fn restored(gateway: &Gateway, kept: &Kept, now: Now) -> Self {
+        Self::with(gateway, LimitState::restored(gateway.limits.max_users, kept, now))
+    }
+
+    fn with(gateway: &Gateway, limits: Arc<LimitState>) -> Self {
+        Self { tokens: TokenCache::new(gateway.auth.token_cache), limits, draining: AtomicBool::new(false) }
     }
 
     /// The process is about to stop: not ready any more, connections are told to close.

@@ -48,7 +48,7 @@ fn promtool_finds_nothing_to_say_about_a_scrape() {
 }
 
 /// Families of the contract: kind, name, labels.
-const FAMILIES: [(&str, &str, &[&str]); 28] = [
+const FAMILIES: [(&str, &str, &[&str]); 30] = [
     ("counter", "requests_total", &["code", "method", "outcome", "route"]),
     ("histogram", "request_duration_seconds", &["route"]),
     ("histogram", "upstream_duration_seconds", &["upstream"]),
@@ -65,6 +65,8 @@ const FAMILIES: [(&str, &str, &[&str]); 28] = [
     ("gauge", "limit_tokens", &["policy"]),
     ("gauge", "limit_users", &[]),
     ("counter", "limit_evictions_total", &[]),
+    ("gauge", "limit_quotas", &[]),
+    ("counter", "limit_state_failures_total", &[]),
     ("gauge", "upstream_healthy", &["server", "upstream"]),
     ("counter", "upstream_failures_total", &["kind", "upstream"]),
     ("counter", "upstream_retries_total", &["upstream"]),

@@ -143,7 +143,7 @@ fn what_is_not_in_this_version_is_said() {
         .split(['(', '['])
         .filter_map(|entry| entry.trim_start().strip_prefix('"')?.split('"').next()?.rsplit('.').next())
         .collect();
-    assert!(keys.len() > 20, "{keys:?}");
+    assert!(!keys.is_empty());
     for key in keys {
         assert!(section.contains(&format!("`{key}`")), "{key} is not in the list");
     }

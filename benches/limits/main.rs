@@ -10,14 +10,14 @@ mod pauses;
 mod users;
 
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
-use stackflow_gateway::limit::{LimitState, Limits, Quota};
+use stackflow_gateway::limit::{LimitState, Limits, Plans, Quota};
 use std::{
     hint::black_box,
     sync::{Arc, Barrier, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
-use users::{ISSUER, Users, at};
+use users::{Users, ask};
 
 /// As in the product: memory is measured with it, too.
 #[global_allocator]
@@ -35,6 +35,9 @@ fn open() -> Limits {
         failures: quota(1, 1),
         bulk_in_flight: 0,
         max_users: 2_000_000,
+        plans: Plans::default(),
+        routes: Vec::new(),
+        dry_run: false,
     }
 }
 
@@ -53,7 +56,7 @@ fn decide(state: &LimitState, limits: &Limits, users: &mut Users, iterations: u6
         let (subjects, now) = users.draw(BATCH);
         let began = Instant::now();
         for subject in subjects {
-            let _ = black_box(state.admit(limits, ISSUER, black_box(subject), false, at(now)));
+            let _ = black_box(ask(state, limits, black_box(subject), now));
         }
         let batch = began.elapsed();
         seen.push(batch.as_secs_f64() * 1e9 / BATCH as f64);
@@ -109,7 +112,7 @@ fn bench(
 
 fn filled(users: u64) -> Arc<LimitState> {
     let state = LimitState::new(1_000_000);
-    Users::each(users, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
+    Users::each(users, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));
     state
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     keep, open,
-    users::{ISSUER, Users, at},
+    users::{Users, ask},
 };
 use stackflow_gateway::limit::LimitState;
 use std::{env, fs, process::Command};
@@ -18,7 +18,7 @@ pub fn measured() -> bool {
     let Some(users) = env::var(SIZE).ok().and_then(|users| users.parse().ok()) else { return false };
     let before = resident();
     let state = LimitState::new(1_000_000);
-    Users::each(users, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
+    Users::each(users, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));
     println!("{}", resident().saturating_sub(before));
     assert_eq!(state.users() as u64, users);
     true

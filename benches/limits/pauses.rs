@@ -7,7 +7,7 @@
 
 use super::{
     keep, open,
-    users::{ISSUER, Users, at},
+    users::{Users, ask, at},
 };
 use stackflow_gateway::limit::LimitState;
 use std::{
@@ -51,7 +51,7 @@ fn round() -> [Times; 3] {
     let state = LimitState::new(1_000_000);
     let quiet = watch(&state, || thread::sleep(Duration::from_millis(200)));
     let coming = watch(&state, || {
-        Users::each(USERS, |subject| drop(state.admit(&open(), ISSUER, subject, false, at(0)).expect("an open limit")));
+        Users::each(USERS, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));
     });
     let began = Instant::now();
     let going = watch(&state, || state.sweep(&open(), at(3 * SECOND)));
@@ -74,7 +74,7 @@ fn watch(state: &LimitState, work: impl FnOnce()) -> Times {
                 let (taken_off, known) = (times_taken_off(), times.len());
                 for subject in users.draw(32).0 {
                     let began = Instant::now();
-                    let decided = state.admit(&limits, ISSUER, subject, false, at(3 * SECOND));
+                    let decided = ask(state, &limits, subject, 3 * SECOND);
                     times.push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
                     drop(decided);
                 }

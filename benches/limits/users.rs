@@ -1,9 +1,12 @@
 //! Users with subjects like those of a user pool, drawn at random, and a clock that moves as they come.
 
-use stackflow_gateway::time::Now;
+use stackflow_gateway::{
+    limit::{Admission, Caller, Charge, LimitState, Limits, Refusal},
+    time::Now,
+};
 use std::fmt::Write;
 
-pub const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
+const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
 
 /// Time between two requests of one thread: what the global bucket spends comes back.
 const GAP_NS: u64 = 4_000;
@@ -53,6 +56,11 @@ fn mix(number: u64) -> u64 {
 fn write_subject(subject: &mut String, index: u64) {
     subject.clear();
     write!(subject, "a1b2c3d4-5678-90ab-cdef-{index:012x}").expect("a string takes everything");
+}
+
+/// One decision about this user.
+pub fn ask(state: &LimitState, limits: &Limits, subject: &str, now: u64) -> Result<Admission, Refusal> {
+    state.admit(limits, &Caller { issuer: ISSUER, subject, terms: limits.terms(None, &[]) }, Charge::User, at(now))
 }
 
 pub fn at(monotonic_ns: u64) -> Now {

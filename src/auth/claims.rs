@@ -16,7 +16,6 @@ use std::time::Duration;
 pub(super) struct Claims {
     pub(super) holder: Holder,
     pub(super) username: Option<String>,
-    pub(super) groups: Vec<String>,
 }
 
 /// The part of it that is asked again with each request.
@@ -25,6 +24,7 @@ pub(super) struct Holder {
     pub(super) subject: String,
     pub(super) client_id: Option<String>,
     pub(super) scopes: Vec<String>,
+    pub(super) groups: Vec<String>,
     /// Only for revocations.
     pub(super) jti: Option<Box<str>>,
 }
@@ -57,7 +57,7 @@ impl Claims {
         let username = first_text(members, usernames)?;
         let groups = list(members, groups)?;
         let jti = text(members, "jti")?.map(String::into_boxed_str);
-        Ok(Self { holder: Holder { subject, client_id, scopes, jti }, username, groups })
+        Ok(Self { holder: Holder { subject, client_id, scopes, groups, jti }, username })
     }
 }
 

@@ -135,14 +135,14 @@ pub struct Identity {
 
 impl Identity {
     fn new(claims: &Claims, issuer: &str) -> Self {
-        let comma = claims.groups.iter().any(|group| group.contains(','));
+        let comma = claims.holder.groups.iter().any(|group| group.contains(','));
         Self {
             subject: header_value(&claims.holder.subject),
             issuer: header_value(issuer),
             client_id: claims.holder.client_id.as_deref().and_then(header_value),
             username: claims.username.as_deref().and_then(header_value),
             scopes: header_value(&claims.holder.scopes.join(" ")),
-            groups: if comma { None } else { header_value(&claims.groups.join(",")) },
+            groups: if comma { None } else { header_value(&claims.holder.groups.join(",")) },
         }
     }
 }
@@ -223,6 +223,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.holder.scopes
+    }
+
+    /// The groups its user is in, as the issuer names them.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.holder.groups
     }
 
     /// Header values towards the upstream.

@@ -13,7 +13,7 @@ pub use token_endpoint::{MOST_RETIRED, Provided, TokenFiles, retired_keys_file, 
 
 use super::{
     Api, Auth, Gateway, Problem, Problems,
-    file::{self, File, WrittenAuth, WrittenCors, WrittenRoute},
+    file::{self, File, WrittenAuth, WrittenRoute},
     files::{LARGE, read_any_text},
     report::{Fault, Report},
 };
@@ -71,7 +71,7 @@ fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gatew
     written.admin.token = attached::check(&report, &written.attached);
     alone::check(&report, &written);
     paths::check(&report, &written);
-    let cors = cors(&report, &written.cors);
+    let cors = cors(&report, &written);
     let table = route_table(&report, &written);
     let revocations = revocations::read(&report, &written.auth);
     let token_endpoint = token_endpoint::check(&report, &written.auth, provided);
@@ -82,7 +82,8 @@ fn compiled(file: &Path, text: &str, provided: Option<Provided>) -> Result<Gatew
     }
 }
 
-fn cors(report: &Report<'_>, written: &WrittenCors) -> CorsSettings {
+fn cors(report: &Report<'_>, file: &File) -> CorsSettings {
+    let written = &file.cors;
     let pattern = |origin: &super::report::Placed<String>| {
         let fault = |error| report.add(origin.at, "cors.allowed_origins", origin_fault(&origin.value, &error));
         OriginPattern::parse(&origin.value).map_err(fault).ok()
@@ -92,6 +93,7 @@ fn cors(report: &Report<'_>, written: &WrittenCors) -> CorsSettings {
         allowed_headers: written.allowed_headers.clone(),
         allow_credentials: written.allow_credentials,
         max_age: written.max_age,
+        expose_ietf_limits: file.ietf_headers,
     }
 }
 
@@ -166,6 +168,8 @@ fn assemble(
         auth: Auth { authenticator, forward_authorization, token_cache, identity_headers, token_endpoint },
         limits,
         reset: written.reset,
+        ietf_headers: written.ietf_headers,
+        state_file: written.limit_state,
         cors: CorsPolicy::new(cors),
         response_headers: written.response_headers,
         upstreams: Upstreams::new(written.upstreams),

@@ -19,6 +19,7 @@ mod upstreams;
 pub(crate) use api::WrittenApi;
 pub(crate) use auth::WrittenAuth;
 pub(crate) use cors::WrittenCors;
+pub(crate) use limits::WrittenLimits;
 pub(crate) use routes::WrittenRoute;
 pub(crate) use token_endpoint::WrittenTokenEndpoint;
 
@@ -42,6 +43,9 @@ pub(crate) struct File {
     pub(crate) auth: WrittenAuth,
     pub(crate) limits: Limits,
     pub(crate) reset: ResetForm,
+    pub(crate) ietf_headers: bool,
+    /// Where quotas are kept.
+    pub(crate) limit_state: Option<PathBuf>,
     pub(crate) cors: WrittenCors,
     pub(crate) response_headers: HeaderEdits,
     pub(crate) upstreams: Vec<UpstreamSettings>,
@@ -61,6 +65,8 @@ pub(crate) enum Attached {
     KeySet { path: Placed<PathBuf>, limit: usize },
     /// A file that the gateway keeps an issuer's keys in.
     KeyCache { path: Placed<PathBuf> },
+    /// A file that the gateway keeps quotas in.
+    LimitState { path: Placed<PathBuf> },
     /// A file to write the log to.
     Log { path: Placed<PathBuf> },
     /// The admin listener's token, wherever it is.
@@ -75,12 +81,13 @@ pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
         let (listeners, admin) = listeners::listeners(root, &mut attached);
         let bounds = server::bounds(root);
         let auth = auth::auth(root, &mut attached);
-        let (limits, reset) = limits::limits(root);
+        let WrittenLimits { mut limits, reset, ietf_headers, state_file } = limits::limits(root, &mut attached);
         let cors = cors::cors(root);
-        let response_headers = response_headers::response_headers(root);
+        let response_headers = response_headers::response_headers(root, ietf_headers);
         let upstreams = upstreams::upstreams(root);
         let api = api::api(root, &upstreams);
         let routes = routes::routes(root, &api, &bounds, &upstreams);
+        limits.routes = routes.iter().filter_map(|written| written.route.own_limit()).collect();
         let log = log::log(root, &mut attached);
         File {
             server,
@@ -91,6 +98,8 @@ pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
             auth,
             limits,
             reset,
+            ietf_headers,
+            limit_state: state_file,
             cors,
             response_headers,
             upstreams,

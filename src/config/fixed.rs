@@ -1,4 +1,5 @@
-//! What a running gateway cannot change: the addresses it is bound to, its threads, the size of the table of verified tokens.
+//! What a running gateway cannot change: the addresses it is bound to, its threads, the size of the table of verified tokens, the
+//! file in which quotas are kept (another one holds other counts, and would be written over).
 //!
 //! Everything else of a file is taken up by a reload. Addresses count, not how they are written: listeners may change places,
 //! and port 0 stands for whatever port was found at the start.
@@ -78,6 +79,11 @@ impl Written<'_> {
                 let what = format!("is {running} in the running gateway, and is fixed at the start");
                 self.report.add(self.place(&keys), keys.join("."), needs_restart(what));
             }
+        }
+        if running.state_file != next.state_file {
+            let file = running.state_file.as_ref().map_or("none".to_owned(), |path| format!("`{}`", path.display()));
+            let what = format!("is {file} in the running gateway, and is read at the start");
+            self.report.add(self.place(&["limits", "state_file"]), "limits.state_file", needs_restart(what));
         }
     }
 

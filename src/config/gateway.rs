@@ -5,7 +5,7 @@
 use crate::{
     auth::{Authenticator, Issuer, KeySet, KeySource},
     cors::CorsPolicy,
-    limit::Limits,
+    limit::{Charge, Limits, RouteQuota},
     route::{Pattern, RouteTable},
     secret::Secret,
     time::Now,
@@ -36,6 +36,10 @@ pub struct Gateway {
     pub limits: Limits,
     /// `X-RateLimit-Reset` as epoch or delta seconds.
     pub reset: ResetForm,
+    /// Also `RateLimit` and `RateLimit-Policy`.
+    pub ietf_headers: bool,
+    /// Where quotas are kept over restarts.
+    pub state_file: Option<PathBuf>,
     /// `[cors]`.
     pub cors: CorsPolicy,
     /// `[response_headers]`.
@@ -264,7 +268,7 @@ pub struct Route {
     /// Any of them; empty: none needed.
     pub scopes: Vec<String>,
     /// Which policies are charged.
-    pub limit: RouteLimit,
+    pub limit: Charge,
     /// Rules for query parameters.
     pub query: QueryRules,
     /// Longest request body in bytes.
@@ -286,13 +290,15 @@ pub enum RouteAuth {
     None,
 }
 
-/// `limit` of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteLimit {
-    /// User and global.
-    Default,
-    /// Global and `bulk_in_flight`.
-    Exempt,
+impl Route {
+    /// The limit of this route alone.
+    #[must_use]
+    pub fn own_limit(&self) -> Option<RouteQuota> {
+        match self.limit {
+            Charge::Route(quota) => Some(quota),
+            Charge::User | Charge::Exempt => None,
+        }
+    }
 }
 
 /// `[log]`.

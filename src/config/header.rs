@@ -89,14 +89,15 @@ pub(crate) fn identity(text: &str) -> Result<HeaderName, Fault> {
     Ok(name)
 }
 
-/// A name that may be set on or removed from every response.
-pub(crate) fn editable(text: &str) -> Result<HeaderName, Fault> {
+/// A name that may be set on or removed from every response. With `ietf_headers` the fields of that draft may not.
+pub(crate) fn editable(text: &str, ietf_headers: bool) -> Result<HeaderName, Fault> {
     let name = name(text)?;
     let folded = fold(&name);
     let families = ["x-ratelimit-", "access-control-"];
     let owned = HOP_BY_HOP.contains(&&*folded)
         || OWNED_IN_RESPONSES.contains(&&*folded)
-        || families.iter().any(|family| folded.starts_with(family));
+        || families.iter().any(|family| folded.starts_with(family))
+        || (ietf_headers && (folded == "ratelimit" || folded.starts_with("ratelimit-")));
     if owned {
         return Err(Fault::new(format!("`{}` is decided by the gateway for each response", excerpt(text)), "remove it"));
     }

@@ -17,6 +17,11 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-Id, ETag, Location, Link, \
      WWW-Authenticate",
 );
+/// The same with the fields of draft-ietf-httpapi-ratelimit-headers.
+const EXPOSED_WITH_IETF_LIMITS: HeaderValue = HeaderValue::from_static(
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, ETag, \
+     Location, Link, WWW-Authenticate",
+);
 
 /// `[cors]`, read.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub struct CorsSettings {
     pub allow_credentials: bool,
     /// For how long a browser may remember a preflight; in whole seconds.
     pub max_age: Duration,
+    /// Answers carry `RateLimit` and `RateLimit-Policy`, for pages to read.
+    pub expose_ietf_limits: bool,
 }
 
 /// What the `Origin` header of a request means.
@@ -50,6 +57,7 @@ pub struct CorsPolicy {
     allow_headers: Option<HeaderValue>,
     allow_credentials: bool,
     max_age: HeaderValue,
+    exposed: HeaderValue,
 }
 
 impl CorsPolicy {
@@ -61,6 +69,7 @@ impl CorsPolicy {
             allow_headers: Some(join(&settings.allowed_headers)).filter(|names| !names.is_empty()),
             allow_credentials: settings.allow_credentials,
             max_age: HeaderValue::from(settings.max_age.as_secs()),
+            exposed: if settings.expose_ietf_limits { EXPOSED_WITH_IETF_LIMITS } else { EXPOSED },
         }
     }
 
@@ -96,7 +105,7 @@ impl CorsPolicy {
         if self.allow_credentials {
             put(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        put(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        put(header::ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
     }
 
     /// Headers of the answer to an allowed preflight, beyond [`Self::write`]; `allow_methods` is the route's, e.g. `GET, HEAD, POST`.

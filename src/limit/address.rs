@@ -40,6 +40,8 @@ pub struct AddressCharge {
 enum Place {
     Own(u64),
     Shared,
+    /// Nothing was taken.
+    Nowhere,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,12 @@ impl Addresses {
             None => (Place::Shared, self.shared().reserve(quota, now)?),
         };
         Ok(AddressCharge { standing, addresses: Arc::clone(self), place, quota, reserved_at: now, outcome: Outcome::Charged })
+    }
+
+    /// The charge of a request that goes on though the bucket is empty: nothing.
+    pub(super) fn no_charge(self: &Arc<Self>, quota: Quota, standing: Standing) -> AddressCharge {
+        let addresses = Arc::clone(self);
+        AddressCharge { standing, addresses, place: Place::Nowhere, quota, reserved_at: 0, outcome: Outcome::Refunded }
     }
 
     /// The address' bucket as it is: at the bound the shared one, for who has none.
@@ -129,6 +137,12 @@ impl AddressBucket {
 }
 
 impl AddressCharge {
+    /// Whether there is a token that it holds: not where limits are only tried and the bucket was empty.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        !matches!(self.place, Place::Nowhere)
+    }
+
     /// Gives the token back.
     pub(super) fn refund(mut self) {
         self.outcome = Outcome::Refunded;
@@ -139,6 +153,7 @@ impl Drop for AddressCharge {
     fn drop(&mut self) {
         let end = |bucket: &mut AddressBucket| bucket.end_reservation(self.outcome, self.quota, self.reserved_at);
         match self.place {
+            Place::Nowhere => {}
             Place::Shared => end(&mut self.addresses.shared()),
             Place::Own(key) => self.addresses.own.with(key, |entry| {
                 entry.update(|mut bucket| {

@@ -95,6 +95,14 @@ impl<V: Copy> Buckets<V> {
         self.live.count()
     }
 
+    /// Calls `look` with every entry. Locks one shard after the other, against changes only.
+    pub(super) fn each(&self, mut look: impl FnMut(u64, V)) {
+        for shard in &self.shards {
+            let table = shard.0.read().unwrap_or_else(PoisonError::into_inner);
+            table.iter().for_each(|(key, value)| look(*key, *value));
+        }
+    }
+
     /// Replaces each value by what `keep` makes of it; returns how many it made nothing of.
     ///
     /// Locks one shard after the other, and gives the processor up now and then in between: who must wait for it takes it

@@ -1,20 +1,27 @@
 //! All policies of one request, judged together and charged together.
 //!
-//! The user's bucket stays locked while the global one is charged, and is written only after that: either both are charged or
-//! neither, with nothing to give back. The user comes first because the other order would let one abuser drain the global
-//! bucket with requests that are refused anyway. Refusals write nothing. Quotas come with each call, so that a reload takes
-//! effect at once; buckets hold debt in time, which means the same under every quota.
+//! Each bucket that is asked stays locked while those after it are charged, and is written only after that: either all are charged
+//! or none, with nothing to give back. The order is always the same (user, route, quota, global), so nobody waits in a circle. The
+//! user comes first because the other order would let one abuser drain the global bucket with requests that are refused anyway.
+//! Refusals write nothing. Quotas come with each call, so that a reload takes effect at once; buckets hold debt in time, which
+//! means the same under every quota: who comes under another plan keeps it.
 //!
-//! It does not know which routes are exempt, nor which requests end authenticated: callers say so.
+//! It does not know which routes are exempt, which plan is whose, nor which requests end authenticated: callers say so.
 
 use super::{
     address::{AddressCharge, Addresses},
     buckets::Buckets,
     bulk::{BulkSlot, InFlight, Place},
     failures::Failures,
-    gcra::{Empty, Quota, Standing},
+    gcra::{Quota, SWEEP_SLACK_NS, Standing},
     global::GlobalBucket,
     key::KeyHasher,
+    limits::{Caller, Charge, Limits, RouteQuota},
+    period::Span,
+    policy::{Policy, Refusal, Refused, both},
+    quotas::{Quotas, Share},
+    shown::Numbers,
+    state_file::Kept,
 };
 use crate::time::Now;
 use std::{
@@ -32,41 +39,16 @@ pub struct LimitState {
     global: GlobalBucket,
     /// TAT of each user.
     users: Buckets<u64>,
+    /// TAT of each route with a limit of its own.
+    routes: Buckets<u64>,
+    quotas: Quotas,
     addresses: Arc<Addresses>,
     bulk: InFlight,
     pub(super) failures: Failures,
     evictions: AtomicU64,
     overflow: AtomicU64,
-}
-
-/// `[limits]`, compiled.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// All requests that go to an upstream.
-    pub global: Quota,
-    /// Each (`iss`, `sub`).
-    pub per_user: Quota,
-    /// What does not end authenticated, per IPv4 address or IPv6 /64.
-    pub per_address: Quota,
-    /// Wrong secrets of one client from one address at the token endpoint.
-    pub failures: Quota,
-    /// Requests of one user at a time on exempt routes; 0: no cap.
-    pub bulk_in_flight: u32,
-    /// Most live user buckets; as many of addresses and of failures, and as many users in flight on exempt routes.
-    pub max_users: usize,
-}
-
-/// A named limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Each user's rate.
-    User,
-    /// The rate of all requests together.
-    Global,
-    /// Each address' rate of what does not end authenticated.
-    Address,
-    /// Each user's requests in flight on exempt routes.
-    Bulk,
+    quota_overflow: AtomicU64,
+    snapshots_lost: AtomicU64,
 }
 
 /// An admitted request.
@@ -74,113 +56,169 @@ pub enum Policy {
 pub struct Admission {
     /// The user's bucket after the charge (as it is, on exempt routes).
     pub user: Standing,
+    /// The route's after the charge.
+    pub route: Option<Numbers>,
+    /// The user's quota after the charge.
+    pub quota: Option<Numbers>,
     /// Held while the request is in flight on an exempt route.
     pub bulk: Option<BulkSlot>,
 }
 
-/// The answer of a policy that refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Of several, the one with the longest wait.
-    pub policy: Policy,
-    /// Its quota; the user's when [`Policy::Bulk`] refuses.
-    pub quota: Quota,
-    /// Its bucket, the user's when [`Policy::Bulk`] refuses; `remaining` is 0.
-    pub standing: Standing,
-    /// Whole seconds, at least 1, rounded up.
-    pub retry_after_s: u64,
-    /// What [`Policy::Bulk`] allows at a time.
-    pub bulk_in_flight: u32,
+/// What is judged together for one request, beside the caller's own bucket.
+struct Asked<'a> {
+    limits: &'a Limits,
+    route: Option<RouteQuota>,
+    share: Option<Share<'a>>,
+    now: Now,
 }
 
-/// One policy's refusal, not yet weighed against the others'.
-#[derive(Clone, Copy, Debug)]
-struct Refused {
-    policy: Policy,
-    empty: Empty,
+/// What was charged beyond the caller's own bucket and global.
+#[derive(Default)]
+struct Beyond {
+    route: Option<Numbers>,
+    quota: Option<Numbers>,
 }
 
 impl LimitState {
     /// Empty maps with a fresh random hash key, with shards for `max_users`. The bound itself is [`Limits::max_users`].
     #[must_use]
     pub fn new(max_users: usize) -> Arc<Self> {
+        Self::with_quotas(max_users, Quotas::new(max_users))
+    }
+
+    /// The same with quotas as they were kept.
+    #[must_use]
+    pub fn restored(max_users: usize, kept: &Kept, now: Now) -> Arc<Self> {
+        Self::with_quotas(max_users, Quotas::restored(kept, max_users, now))
+    }
+
+    fn with_quotas(max_users: usize, quotas: Quotas) -> Arc<Self> {
         Arc::new(Self {
             keys: KeyHasher::random(),
             global: GlobalBucket::default(),
             users: Buckets::new(max_users),
+            routes: Buckets::new(0),
+            quotas,
             addresses: Arc::new(Addresses::new(max_users)),
             bulk: InFlight::new(max_users),
             failures: Failures::new(max_users),
             evictions: AtomicU64::new(0),
             overflow: AtomicU64::new(0),
+            quota_overflow: AtomicU64::new(0),
+            snapshots_lost: AtomicU64::new(0),
         })
     }
 
-    /// Judges user and global together and charges both or none; on an `exempt` route global and `bulk_in_flight` only.
+    /// Judges all policies of an authenticated request together, and charges all or none: user, route, quota and global; on an
+    /// exempt route `bulk_in_flight` and global only.
     ///
     /// # Errors
     /// The policy that refuses; nothing is charged.
-    pub fn admit(&self, limits: &Limits, issuer: &str, subject: &str, exempt: bool, now: Now) -> Result<Admission, Refusal> {
-        let key = self.keys.user(issuer, subject);
-        let judged = if exempt {
-            self.admit_in_flight(limits, key, now.monotonic_ns)
+    pub fn admit(&self, limits: &Limits, caller: &Caller<'_>, charge: Charge, now: Now) -> Result<Admission, Refusal> {
+        let key = self.keys.user(caller.issuer, caller.subject);
+        let asked = Asked { limits, route: charge.route(), share: caller.share(), now };
+        let judged = if charge == Charge::Exempt {
+            self.admit_in_flight(&asked, caller.terms.per_user, key)
         } else {
-            self.admit_charged(limits, key, now.monotonic_ns)
+            self.admit_charged(&asked, caller.terms.per_user, key)
         };
-        judged.map_err(|refused| refused.under(limits))
+        judged.map_err(|refused| asked.refusal(refused, caller.terms.per_user))
     }
 
-    fn admit_charged(&self, limits: &Limits, key: u64, now: u64) -> Result<Admission, Refused> {
-        let quota = limits.per_user;
-        let judge =
-            |tat: Option<u64>| quota.charge(tat.unwrap_or(0), now).map_err(|empty| Refused { policy: Policy::User, empty });
-        // A refusal is found reading. Only who would be admitted takes the bucket's lock, and is judged again under it.
-        self.agree(limits, now, judge(self.users.peek(key)))?;
+    fn admit_charged(&self, asked: &Asked<'_>, quota: Quota, key: u64) -> Result<Admission, Refused> {
+        let now = asked.now.monotonic_ns;
+        let judge = |tat: Option<u64>| quota.charge(tat.unwrap_or(0), now).map_err(Refused::by(Policy::User));
+        // A refusal is found reading. Only who would be admitted takes the buckets' locks, and is judged again under them.
+        self.agree(asked, judge(self.users.peek(key)))?;
+        let mut beyond = Beyond::default();
         let (charged, kept) = self.users.with(key, |bucket| {
-            let charged = self.with_global(limits, now, judge(bucket.value()))?;
-            Ok((charged, bucket.store(charged, limits.max_users)))
+            let charged = self.charge_route(asked, judge(bucket.value()), &mut beyond)?;
+            Ok((charged, bucket.store(charged, asked.limits.max_users)))
         })?;
         self.count_overflow(!kept);
-        Ok(Admission { user: quota.standing(charged, now), bulk: None })
+        Ok(Admission { user: quota.standing(charged, now), route: beyond.route, quota: beyond.quota, bulk: None })
     }
 
-    fn admit_in_flight(&self, limits: &Limits, key: u64, now: u64) -> Result<Admission, Refused> {
-        let user = self.standing_of_user(limits, key, now);
-        let bulk = |empty| Refused { policy: Policy::Bulk, empty };
-        self.agree(limits, now, self.bulk.free(key, limits.bulk_in_flight, user).map_err(bulk))?;
+    fn admit_in_flight(&self, asked: &Asked<'_>, quota: Quota, key: u64) -> Result<Admission, Refused> {
+        let limits = asked.limits;
+        let user = quota.standing(self.users.peek(key).unwrap_or(0), asked.now.monotonic_ns);
+        let free = self.bulk.free(key, limits.bulk_in_flight, user).map_err(Refused::by(Policy::Bulk));
+        both(free, self.peek_global(asked))?;
         let place = self.bulk.take(key, limits.bulk_in_flight, user, limits.max_users, |judged| {
-            self.with_global(limits, now, judged.map_err(bulk))
+            self.charge_global(asked, judged.map_err(Refused::by(Policy::Bulk)))
         })?;
         let bulk = match place {
             Place::Taken(slot) => Some(slot),
             Place::Uncounted => None,
         };
         self.count_overflow(bulk.is_none());
-        Ok(Admission { user, bulk })
+        Ok(Admission { user, route: None, quota: None, bulk })
     }
 
-    /// Charges global if it and the caller's own policy agree.
-    fn with_global<T>(&self, limits: &Limits, now: u64, judged: Result<T, Refused>) -> Result<T, Refused> {
-        let agreed = self.agree(limits, now, judged)?;
-        self.global.charge(limits.global, now).map(|()| agreed).map_err(|empty| Refused { policy: Policy::Global, empty })
+    /// Whether route, quota and global agree with the caller's own policy, charging nothing.
+    fn agree<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<T, Refused> {
+        let now = asked.now;
+        let judged = match asked.route {
+            None => judged,
+            Some(route) => both(judged, judge_route(route, self.routes.peek(route.key), now)).map(|(judged, _)| judged),
+        };
+        let judged = match asked.share {
+            None => judged,
+            Some(share) => {
+                both(judged, self.quotas.peek(share, now).map_err(Refused::by(Policy::Quota))).map(|(judged, _)| judged)
+            }
+        };
+        both(judged, self.peek_global(asked)).map(|(judged, ())| judged)
     }
 
-    /// Whether global agrees with the caller's own policy, charging nothing; of two refusals the one with the longer wait.
-    fn agree<T>(&self, limits: &Limits, now: u64, judged: Result<T, Refused>) -> Result<T, Refused> {
-        let global = self.global.peek(limits.global, now).map_err(|empty| Refused { policy: Policy::Global, empty });
-        match (judged, global) {
-            (Err(own), Err(global)) if own.empty.wait_ns >= global.empty.wait_ns => Err(own),
-            (_, Err(global)) => Err(global),
-            (judged, Ok(())) => judged,
+    /// Charges the route, and what is asked after it, if all agree with what was judged before.
+    fn charge_route<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
+        let Some(route) = asked.route else { return self.charge_quota(asked, judged, beyond) };
+        self.routes.with(route.key, |bucket| {
+            let own = judge_route(route, bucket.value(), asked.now);
+            let (judged, charged) = self.charge_quota(asked, both(judged, own), beyond)?;
+            // Routes are as many as were configured: there is always room.
+            let _ = bucket.store(charged, usize::MAX);
+            let standing = route.quota.standing(charged, asked.now.monotonic_ns);
+            beyond.route = Some(Numbers::of_bucket(Policy::Route, route.quota, standing));
+            Ok(judged)
+        })
+    }
+
+    /// Charges the user's quota, and global after it, if all agree with what was judged before.
+    fn charge_quota<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
+        let Some(share) = asked.share else { return self.charge_global(asked, judged) };
+        let charged = self.quotas.charge(share, asked.limits.max_users, asked.now, |own| {
+            self.charge_global(asked, both(judged, own.map_err(Refused::by(Policy::Quota))))
+        });
+        let ((judged, standing), counted) = charged?;
+        if !counted {
+            self.quota_overflow.fetch_add(1, Relaxed);
         }
+        beyond.quota = Some(Numbers::of_span(Span::of(share.quota.period, asked.now.unix_ns), standing));
+        Ok(judged)
     }
 
-    /// Judges and charges the global policy alone: routes with `auth = "none"` (whose address was charged before).
+    /// Charges global if it and all before it agree.
+    fn charge_global<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<T, Refused> {
+        let (agreed, ()) = both(judged, self.peek_global(asked))?;
+        let charged = self.global.charge(asked.limits.global, asked.now.monotonic_ns);
+        charged.map(|()| agreed).map_err(Refused::by(Policy::Global))
+    }
+
+    fn peek_global(&self, asked: &Asked<'_>) -> Result<(), Refused> {
+        self.global.peek(asked.limits.global, asked.now.monotonic_ns).map_err(Refused::by(Policy::Global))
+    }
+
+    /// Judges and charges route and global: routes with `auth = "none"` (whose address was charged before).
     ///
     /// # Errors
     /// The refusal; nothing is charged.
-    pub fn admit_anonymous(&self, limits: &Limits, now: Now) -> Result<(), Refusal> {
-        self.with_global(limits, now.monotonic_ns, Ok(())).map_err(|refused| refused.under(limits))
+    pub fn admit_anonymous(&self, limits: &Limits, charge: Charge, now: Now) -> Result<Option<Numbers>, Refusal> {
+        let asked = Asked { limits, route: charge.route(), share: None, now };
+        let mut beyond = Beyond::default();
+        let charged = self.agree(&asked, Ok(())).and_then(|()| self.charge_route(&asked, Ok(()), &mut beyond));
+        charged.map(|()| beyond.route).map_err(|refused| asked.refusal(refused, limits.per_user))
     }
 
     /// Takes one token of the client's address. Keep the charge until it is known how the request ends.
@@ -190,7 +228,13 @@ impl LimitState {
     pub fn charge_address(&self, limits: &Limits, address: IpAddr, now: Now) -> Result<AddressCharge, Refusal> {
         let key = self.keys.address(address);
         let reserved = self.addresses.reserve(limits.per_address, key, limits.max_users, now.monotonic_ns);
-        reserved.map_err(|empty| Refused { policy: Policy::Address, empty }.under(limits))
+        let asked = Asked { limits, route: None, share: None, now };
+        reserved.map_err(|empty| asked.refusal(Refused { policy: Policy::Address, empty }, limits.per_user))
+    }
+
+    /// What a request holds that goes on though the bucket of its address is empty: nothing, because limits are only tried.
+    pub fn no_charge(&self, limits: &Limits, address: IpAddr, now: Now) -> AddressCharge {
+        self.addresses.no_charge(limits.per_address, self.address_standing(limits, address, now))
     }
 
     /// Gives a reserved token back: the request proved to be authenticated. Exact at any time and under any quota.
@@ -200,12 +244,24 @@ impl LimitState {
 
     /// The user's bucket as it is, charging nothing (401-free answers that are not counted: 405, 403 after authentication).
     #[must_use]
-    pub fn user_standing(&self, limits: &Limits, issuer: &str, subject: &str, now: Now) -> Standing {
-        self.standing_of_user(limits, self.keys.user(issuer, subject), now.monotonic_ns)
+    pub fn user_standing(&self, caller: &Caller<'_>, now: Now) -> Standing {
+        let tat = self.users.peek(self.keys.user(caller.issuer, caller.subject));
+        caller.terms.per_user.standing(tat.unwrap_or(0), now.monotonic_ns)
     }
 
-    fn standing_of_user(&self, limits: &Limits, key: u64, now: u64) -> Standing {
-        limits.per_user.standing(self.users.peek(key).unwrap_or(0), now)
+    /// The user's quota as it is, charging nothing.
+    #[must_use]
+    pub fn quota_numbers(&self, caller: &Caller<'_>, now: Now) -> Option<Numbers> {
+        let share = caller.share()?;
+        Some(Numbers::of_span(Span::of(share.quota.period, now.unix_ns), self.quotas.standing(share, now)))
+    }
+
+    /// The route's bucket as it is, charging nothing.
+    #[must_use]
+    pub fn route_numbers(&self, charge: Charge, now: Now) -> Option<Numbers> {
+        let RouteQuota { key, quota } = charge.route()?;
+        let standing = quota.standing(self.routes.peek(key).unwrap_or(0), now.monotonic_ns);
+        Some(Numbers::of_bucket(Policy::Route, quota, standing))
     }
 
     /// The address' bucket as it is, charging nothing (the gateway's own ping).
@@ -218,14 +274,44 @@ impl LimitState {
     /// one shard after the other: a request waits 30 µs for it at worst.
     ///
     /// A bucket is forgotten a second after it is full (requests under way may carry older times). What a larger quota left
-    /// of debt beyond the present capacity is let go of here, too.
+    /// of debt beyond the present capacity is let go of here, too; of users beyond the capacity of the largest plan, because
+    /// whose bucket it is cannot be told from its key. Quotas are forgotten when their period is surely over.
     pub fn sweep(&self, limits: &Limits, now: Now) {
+        self.quotas.sweep(limits.max_users, now);
         let now = now.monotonic_ns;
         self.global.sweep(limits.global, now);
-        let users = self.users.sweep(|tat| limits.per_user.swept(tat, now));
+        self.sweep_routes(limits, now);
+        let largest = limits.largest_user();
+        let users = self.users.sweep(|tat| largest.swept(tat, now));
         let addresses = self.addresses.sweep(limits.per_address, now);
         let failures = self.failures.sweep(limits.failures, now);
         self.evictions.fetch_add((users + addresses + failures) as u64, Relaxed);
+    }
+
+    /// A route that is not configured any more keeps its bucket until it is full.
+    fn sweep_routes(&self, limits: &Limits, now: u64) {
+        for route in &limits.routes {
+            self.routes.with(route.key, |bucket| bucket.update(|tat| route.quota.swept(tat, now)));
+        }
+        self.routes.sweep(|tat| (tat.saturating_add(SWEEP_SLACK_NS) > now).then_some(tat));
+    }
+
+    /// The quotas' counters as a file, if any has changed since the last time.
+    #[must_use]
+    pub fn quota_snapshot(&self) -> Option<Vec<u8>> {
+        self.quotas.snapshot()
+    }
+
+    /// The last snapshot could not be kept: the next one is taken though nothing may change meanwhile.
+    pub fn quota_snapshot_lost(&self) {
+        self.quotas.snapshot_lost();
+        self.snapshots_lost.fetch_add(1, Relaxed);
+    }
+
+    /// Snapshots that could not be kept, since the start.
+    #[must_use]
+    pub fn quota_snapshots_lost(&self) -> u64 {
+        self.snapshots_lost.load(Relaxed)
     }
 
     /// Tracked users now.
@@ -258,6 +344,18 @@ impl LimitState {
         self.overflow.load(Relaxed)
     }
 
+    /// The same because their user's quota found no room for a counter.
+    #[must_use]
+    pub fn quota_overflow(&self) -> u64 {
+        self.quota_overflow.load(Relaxed)
+    }
+
+    /// Counters of quotas now.
+    #[must_use]
+    pub fn quota_counters(&self) -> usize {
+        self.quotas.len()
+    }
+
     fn count_overflow(&self, happened: bool) {
         if happened {
             self.overflow.fetch_add(1, Relaxed);
@@ -265,52 +363,28 @@ impl LimitState {
     }
 }
 
-impl Policy {
-    /// Every policy, for metrics made ahead.
-    pub const ALL: &'static [Self] = &[Self::User, Self::Global, Self::Address, Self::Bulk];
-
-    /// Name in the body, log and metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Global => "global",
-            Self::Address => "address",
-            Self::Bulk => "bulk",
-        }
-    }
+fn judge_route(route: RouteQuota, tat: Option<u64>, now: Now) -> Result<u64, Refused> {
+    route.quota.charge(tat.unwrap_or(0), now.monotonic_ns).map_err(Refused::by(Policy::Route))
 }
 
-impl Refused {
-    fn under(self, limits: &Limits) -> Refusal {
-        let quota = match self.policy {
-            Policy::User | Policy::Bulk => limits.per_user,
-            Policy::Global => limits.global,
-            Policy::Address => limits.per_address,
+impl Asked<'_> {
+    fn refusal(&self, refused: Refused, per_user: Quota) -> Refusal {
+        let Refused { policy, empty } = refused;
+        let quota = match policy {
+            Policy::User | Policy::Bulk | Policy::Quota => per_user,
+            Policy::Global => self.limits.global,
+            Policy::Address => self.limits.per_address,
+            Policy::Route => self.route.map_or(self.limits.global, |route| route.quota),
         };
+        let period = self.share.filter(|_| policy == Policy::Quota).map(|share| share.quota.period);
         Refusal {
-            policy: self.policy,
+            policy,
             quota,
-            standing: self.empty.standing,
-            retry_after_s: self.empty.retry_after_s(),
-            bulk_in_flight: limits.bulk_in_flight,
+            standing: empty.standing,
+            retry_after_s: empty.retry_after_s(),
+            bulk_in_flight: self.limits.bulk_in_flight,
+            period: period.map(|period| (period, Span::of(period, self.now.unix_ns).length_s())),
         }
-    }
-}
-
-impl Refusal {
-    /// The sentence in the body: which limit, and how large it is.
-    #[must_use]
-    pub fn detail(&self) -> String {
-        let (whose, number, noun, end) = match self.policy {
-            Policy::User => ("per-user", self.quota.rate(), "request", "per second exceeded"),
-            Policy::Global => ("global", self.quota.rate(), "request", "per second exceeded"),
-            Policy::Address => ("per-address", self.quota.rate(), "unauthenticated request", "per second exceeded"),
-            Policy::Bulk => ("per-user", u64::from(self.bulk_in_flight), "bulk request", "in flight exceeded"),
-        };
-        // Joined, not formatted: a refusal must cost less than what it refuses.
-        let plural = if number == 1 { " " } else { "s " };
-        [whose, " limit of ", itoa::Buffer::new().format(number), " ", noun, plural, end].concat()
     }
 }
 

@@ -14,8 +14,9 @@
 
 use super::{
     buckets::Buckets,
-    decision::{LimitState, Limits},
+    decision::LimitState,
     gcra::{Empty, Quota, Standing},
+    limits::Limits,
 };
 use crate::time::Now;
 use std::net::IpAddr;

@@ -99,6 +99,16 @@ impl Quota {
         self.burst
     }
 
+    /// Nanoseconds after which one token more is there.
+    pub(super) fn interval_ns(self) -> u64 {
+        self.interval_ns
+    }
+
+    /// Nanoseconds in which an empty bucket becomes full.
+    pub(super) fn capacity_ns(self) -> u64 {
+        self.capacity_ns
+    }
+
     /// The bucket's new TAT with one token taken.
     ///
     /// TAT never falls here, whatever the order of the times. At the end of the clock (584 years) it refuses: no TAT could

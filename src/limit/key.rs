@@ -1,6 +1,6 @@
 //! The keys of buckets: 64 bits of keyed SipHash-1-3.
 //!
-//! Strangers choose subjects and addresses, so the hash must not be predictable: its key is random per process. Two users
+//! Strangers choose subjects and addresses, so the hash must not be predictable: its key is random per process, or per state file. Two users
 //! share a bucket by accident with a probability of n² / 2⁶⁵, 3 in 10⁸ for a million live users; nobody can arrange it.
 //! Not the names themselves: they cost three times the memory and time, and e-mail-like subjects would lie about.
 
@@ -12,8 +12,9 @@ const USER: u8 = b'u';
 const IPV4: u8 = b'4';
 const IPV6: u8 = b'6';
 const CLIENT: u8 = b'c';
+const PERIOD: u8 = b'p';
 
-/// The process' secret.
+/// A secret: the process' own, or that of a state file, whose keys must mean the same after a restart.
 pub(super) struct KeyHasher(SipHasher13);
 
 impl KeyHasher {
@@ -24,16 +25,33 @@ impl KeyHasher {
     pub(super) fn random() -> Self {
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).expect("the operating system has no random numbers");
+        Self::new(secret)
+    }
+
+    /// One that was kept.
+    pub(super) fn new(secret: [u8; 16]) -> Self {
         Self(SipHasher13::new_with_key(&secret))
     }
 
-    /// (`iss`, `sub`): a subject is unique only within its issuer. The length keeps ("ab", "c") and ("a", "bc") apart.
+    /// To be kept.
+    pub(super) fn secret(&self) -> [u8; 16] {
+        self.0.key()
+    }
+
+    /// (`iss`, `sub`): a subject is unique only within its issuer.
     pub(super) fn user(&self, issuer: &str, subject: &str) -> u64 {
         let mut hasher = self.0;
         hasher.write_u8(USER);
-        hasher.write_usize(issuer.len());
-        hasher.write(issuer.as_bytes());
-        hasher.write(subject.as_bytes());
+        write_user(&mut hasher, issuer, subject);
+        hasher.finish()
+    }
+
+    /// A user in one day or month.
+    pub(super) fn period(&self, period: u32, issuer: &str, subject: &str) -> u64 {
+        let mut hasher = self.0;
+        hasher.write_u8(PERIOD);
+        hasher.write_u32(period);
+        write_user(&mut hasher, issuer, subject);
         hasher.finish()
     }
 
@@ -53,6 +71,13 @@ impl KeyHasher {
         hasher.write(client_id.as_bytes());
         hasher.finish()
     }
+}
+
+/// The length keeps ("ab", "c") and ("a", "bc") apart; of a width that is the same on every machine that may read a state file.
+fn write_user(hasher: &mut SipHasher13, issuer: &str, subject: &str) {
+    hasher.write_u64(issuer.len() as u64);
+    hasher.write(issuer.as_bytes());
+    hasher.write(subject.as_bytes());
 }
 
 fn write_address(hasher: &mut SipHasher13, address: IpAddr) {

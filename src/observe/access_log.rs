@@ -6,6 +6,7 @@ use crate::{
     json,
     limit::Policy,
     reply::Outcome,
+    time::civil,
 };
 use std::{io::Write, net::IpAddr};
 
@@ -106,19 +107,6 @@ pub(crate) fn write_time(unix_ns: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&text);
-}
-
-/// Year, month and day of a day since 1970-01-01, for years to 9999 (H. Hinnant, chrono-compatible low-level date algorithms).
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that a leap day is the last of its year; an era has 400 years.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// Writes members of a JSON object, each with its leading comma; an absent value is `null`, so that every line has every field.

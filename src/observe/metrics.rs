@@ -78,8 +78,13 @@ pub struct Metrics {
     global_tokens: IntGauge,
     users: IntGauge,
     evictions: IntCounter,
-    /// Users and addresses beyond `max_users`.
+    /// Counters of quotas.
+    quotas: IntGauge,
+    state_failures: IntCounter,
+    /// Users beyond `max_users`.
     overflow: IntCounter,
+    /// Users' quotas beyond it.
+    quota_overflow: IntCounter,
     log_dropped: IntCounter,
     /// Succeeded, failed.
     reloads: [IntCounter; 2],
@@ -172,7 +177,10 @@ impl Metrics {
             global_tokens: tokens.with_label_values(&[Policy::Global.label()]),
             users: families.gauge("limit_users", "Users with a bucket that is not full."),
             overflow: decisions.with_label_values(&[Policy::User.label(), "untracked"]),
+            quota_overflow: decisions.with_label_values(&[Policy::Quota.label(), "untracked"]),
             evictions: families.counter("limit_evictions_total", "Buckets forgotten because they were full again."),
+            quotas: families.gauge("limit_quotas", "Counters of users' quotas, each of a day or month."),
+            state_failures: families.counter("limit_state_failures_total", "Failed writes of the quotas' state file."),
             log_dropped: families.counter("access_log_dropped_total", "Log lines dropped because the queue was full."),
             reloads: ["ok", "failed"].map(|result| reloads.with_label_values(&[result])),
             last_reload_success: families.gauge("config_last_reload_success", "0 after a reload that failed."),
@@ -283,6 +291,9 @@ impl Metrics {
         self.users.set(i64::try_from(limits.users()).unwrap_or(i64::MAX));
         catch_up(&self.evictions, limits.evictions());
         catch_up(&self.overflow, limits.overflow());
+        self.quotas.set(i64::try_from(limits.quota_counters()).unwrap_or(i64::MAX));
+        catch_up(&self.state_failures, limits.quota_snapshots_lost());
+        catch_up(&self.quota_overflow, limits.quota_overflow());
         catch_up(&self.log_dropped, log_dropped);
         let mut text = Vec::with_capacity(16 * 1024);
         let families: Vec<_> = self.registry.gather().into_iter().chain(prometheus::gather()).collect();

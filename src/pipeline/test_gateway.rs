@@ -4,9 +4,10 @@ use super::{Attempt, Decision, decide};
 use crate::{
     auth::{
         Profile,
-        test_keys::{ALL_KEYS, Draft, NOW_S, at},
+        test_keys::{ALL_KEYS, Draft, ISSUER, NOW_S, at},
     },
     config::{Gateway, Provided, compile_with},
+    limit::{Caller, Charge},
     request::Request,
     state::State,
     time::Now,
@@ -168,13 +169,18 @@ impl World {
     /// What is missing from the buckets of user-1, of the client's address, and of all, in this order.
     pub(crate) fn spent(&self, ask: &Ask) -> Spent {
         let limits = &self.gateway.limits;
-        let user = self.state.limits.user_standing(limits, crate::auth::test_keys::ISSUER, "user-1", now());
+        let user = self.state.limits.user_standing(&self.user_1(), now());
         let address = self.state.limits.address_standing(limits, ask.client, now());
         Spent {
             user: user.limit - user.remaining,
             address: address.limit - address.remaining,
             global: limits.global.burst() - self.state.limits.global_tokens(limits, now()),
         }
+    }
+
+    /// Under the numbers of all, as long as no plan is for it.
+    pub(crate) fn user_1(&self) -> Caller<'static> {
+        Caller { issuer: ISSUER, subject: "user-1", terms: self.gateway.limits.terms(None, &[]) }
     }
 
     /// Takes all of the address' tokens.
@@ -184,13 +190,12 @@ impl World {
 
     /// Takes all of user-1's tokens.
     pub(crate) fn drain_user(&self) {
-        let issuer = crate::auth::test_keys::ISSUER;
-        while self.state.limits.admit(&self.gateway.limits, issuer, "user-1", false, now()).is_ok() {}
+        while self.state.limits.admit(&self.gateway.limits, &self.user_1(), Charge::User, now()).is_ok() {}
     }
 
     /// Takes all tokens of the global bucket.
     pub(crate) fn drain_global(&self) {
-        while self.state.limits.admit_anonymous(&self.gateway.limits, now()).is_ok() {}
+        while self.state.limits.admit_anonymous(&self.gateway.limits, Charge::User, now()).is_ok() {}
     }
 }
 

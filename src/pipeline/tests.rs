@@ -5,6 +5,7 @@ mod forwarding;
 mod keys;
 mod order;
 mod own_answers;
+mod policies;
 
 use super::{
     Action, Decision,

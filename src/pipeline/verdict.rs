@@ -4,7 +4,7 @@ use super::Forward;
 use crate::{
     auth::{InvalidReason, IssuerIndex, VerifiedToken},
     cors::RequestOrigin,
-    limit::{AddressCharge, Policy, Standing},
+    limit::{AddressCharge, Policy, Shown},
     reply::{Outcome, Rejection, Reply},
     route::RouteIndex,
 };
@@ -94,12 +94,14 @@ pub struct Decision {
     pub target: Target,
     /// What its `Origin` means.
     pub origin: RequestOrigin,
-    /// The bucket that the headers show.
-    pub shown: Standing,
+    /// The policies that the headers show.
+    pub shown: Shown,
     /// Who it has proven to be.
     pub principal: Option<Arc<VerifiedToken>>,
     /// How the token fared.
     pub token: TokenSeen,
     /// By [`Policy`].
     pub judged: [Judged; Policy::ALL.len()],
+    /// The policy that would have refused it, had limits not only been tried (`dry_run`).
+    pub would_limit: Option<Policy>,
 }

@@ -1,4 +1,5 @@
-//! What runs beside the workers, on the runtime that started the gateway: the admin listener, key fetches, name look-ups, sweeping.
+//! What runs beside the workers, on the runtime that started the gateway: the admin listener, key fetches, name look-ups, sweeping, the
+//! quotas' state.
 
 use super::{
     entrance::Entrance,
@@ -18,10 +19,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 /// Between two sweeps of all buckets; one of a million buckets takes 4 ms when all stay, 13 ms when all go.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// Between the beginnings of two writes of the quotas' state.
+const STATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts it all. Must be called inside the runtime.
 pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>) {
@@ -37,6 +40,7 @@ pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>
     let keys = Arc::clone(&shared.keys);
     drop(tokio::spawn(async move { keys.run().await }));
     drop(tokio::spawn(sweep(Arc::clone(shared))));
+    drop(tokio::spawn(keep_limit_state(Arc::clone(shared))));
 }
 
 fn uncounted() -> prometheus::IntGauge {
@@ -64,6 +68,19 @@ async fn sweep(shared: Arc<Shared>) {
         };
         if let Err(error) = tokio::task::spawn_blocking(sweep).await {
             log::error!(target: "limits", "a sweep of the buckets failed: {error}");
+        }
+    }
+}
+
+/// Writes the quotas' state once a second, on a thread that nothing else waits for.
+async fn keep_limit_state(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(STATE_PAUSE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let shared = Arc::clone(&shared);
+        if let Err(error) = tokio::task::spawn_blocking(move || shared.keep_limit_state()).await {
+            log::error!(target: "limits", "writing the quotas' state failed: {error}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::IssuerIndex,
-    limit::{AddressCharge, Attempts, Policy},
+    limit::{AddressCharge, Attempts, Numbers, Policy},
     observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Judged, Target, decide},
     reply::{Outcome, Rejection, Reply},
@@ -34,8 +34,11 @@ use std::{sync::Arc, time::Duration};
 
 /// Most fields that are set on a request: six of identity, four of forwarding, trace, request id, via, host.
 const SET_ON_REQUESTS: usize = 14;
-/// Most fields that are set on a response: three of the rate limit, request id, four of CORS.
-const SET_ON_RESPONSES: usize = 8;
+/// Most fields that are set on a response: five of the rate limit, request id, four of CORS.
+const SET_ON_RESPONSES: usize = 10;
+
+/// The `reason` of a request that went on though a limit refused it (`dry_run`).
+const WOULD_LIMIT: &str = "would_limit";
 
 /// The gateway as Pingora runs it, for listeners of one kind.
 pub struct Phases {
@@ -343,6 +346,9 @@ impl Phases {
         self.shared.metrics.judged(&decision.judged);
         ctx.target = decision.target;
         ctx.principal = decision.principal;
+        // Should it end with a refusal of another kind, that is the reason, and this still the policy.
+        ctx.policy = decision.would_limit;
+        ctx.reason = decision.would_limit.map(|_| WOULD_LIMIT);
         let request_id = ctx.ids.request_id.clone();
         ctx.headers = Some(ResponseHeaders::new(decision.shown, decision.origin, request_id, ctx.decided));
         decision.action
@@ -354,7 +360,7 @@ impl Phases {
         let asked = ctx.target == Target::Ping && status == StatusCode::SERVICE_UNAVAILABLE;
         ctx.outcome = if asked { Outcome::Answered } else { rejection.outcome() };
         ctx.reason = Some(rejection.reason());
-        ctx.policy = rejection.policy();
+        ctx.policy = rejection.policy().or(ctx.policy);
         let reply = rejection.reply(&session.req_header().headers, &ctx.ids.request_id);
         self.write(session, ctx, &reply).await
     }
@@ -400,7 +406,8 @@ impl Phases {
                 ctx.account = client_id;
                 self.shared.metrics.judged(&refused(Policy::Address));
                 if let Some(headers) = &mut ctx.headers {
-                    *headers = ResponseHeaders::new(refusal.standing, headers.origin.clone(), headers.request_id.clone(), now);
+                    let shown = Numbers::of_bucket(Policy::Address, refusal.quota, refusal.standing).into();
+                    *headers = ResponseHeaders::new(shown, headers.origin.clone(), headers.request_id.clone(), now);
                 }
                 self.reject(session, ctx, &Rejection::TooManyFailures(refusal)).await
             }

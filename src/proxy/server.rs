@@ -17,7 +17,9 @@ use super::{
 use crate::{
     config::{Gateway, Listener, ListenerAddress},
     observe::{LogQueue, Metrics, RequestIds},
+    remote::{Found, LimitStateFile, read_limit_state},
     state::State,
+    time::Now,
 };
 use arc_swap::ArcSwap;
 use std::{fmt, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
@@ -38,6 +40,8 @@ pub enum RunError {
     Bind(ListenerAddress, io::Error),
     /// TLS of a listener cannot be set up.
     Tls(TlsError),
+    /// `limits.state_file` is there, and cannot be read.
+    LimitState(PathBuf, io::Error),
     /// The log's file cannot be written.
     Log(PathBuf, io::Error),
     /// The operating system refuses a thread, a file descriptor or random numbers.
@@ -52,6 +56,7 @@ impl fmt::Display for RunError {
             }
             Self::Bind(address, error) => write!(formatter, "cannot listen on {address}: {error}"),
             Self::Tls(error) => write!(formatter, "{error}"),
+            Self::LimitState(path, error) => write!(formatter, "cannot read the state of quotas in {}: {error}", path.display()),
             Self::Log(path, error) => write!(formatter, "cannot write the log to {}: {error}", path.display()),
             Self::System(error) => write!(formatter, "{error}"),
         }
@@ -170,6 +175,8 @@ impl Running {
         if how == Stop::Gracefully {
             self.drain().await;
         }
+        // Requests that are cut may still be counted; a second's loss is what a kill costs, too.
+        self.shared.keep_limit_state();
         self.shared.log.close();
         // Somebody may have stopped reading the log: the process does not wait for ever to be heard.
         let _ = self.log_written.recv_timeout(LAST_WORDS);
@@ -217,10 +224,12 @@ pub(super) fn share(gateway: Gateway, log: Arc<LogQueue>, clock: Clock) -> Resul
     getrandom::fill(&mut seed).map_err(|error| RunError::System(io::Error::other(error.to_string())))?;
     let key = std::array::from_fn(|word| seed[word * 8..word * 8 + 8].iter().fold(0u64, |key, byte| key << 8 | u64::from(*byte)));
     let now = clock.now();
+    let (state, limit_state) = restore(&gateway, now)?;
     let metrics = Arc::new(Metrics::new(now));
     let (reloads, reload_queue) = ReloadDesk::new();
     let shared = Shared {
-        state: State::new(&gateway),
+        state,
+        limit_state,
         keys: Arc::new(key_fetcher(&gateway, &metrics, clock)),
         gateway: ArcSwap::from_pointee(InForce::new(gateway, &metrics, 1, now)),
         metrics,
@@ -230,6 +239,19 @@ pub(super) fn share(gateway: Gateway, log: Arc<LogQueue>, clock: Clock) -> Resul
         reloads,
     };
     Ok((Arc::new(shared), reload_queue))
+}
+
+/// The state of a start: empty but for the quotas that were kept.
+fn restore(gateway: &Gateway, now: Now) -> Result<(State, Option<LimitStateFile>), RunError> {
+    let Some(path) = gateway.state_file.clone() else { return Ok((State::new(gateway), None)) };
+    let found = read_limit_state(&path).map_err(|error| RunError::LimitState(path.clone(), error))?;
+    let state = match &found {
+        Found::Kept(kept) => State::restored(gateway, kept, now),
+        Found::Nothing | Found::Damaged(..) => State::new(gateway),
+    };
+    let level = if matches!(found, Found::Damaged(..)) { log::Level::Error } else { log::Level::Info };
+    log::log!(target: "limits", level, "{}: {found}", path.display());
+    Ok((state, Some(LimitStateFile::new(path))))
 }
 
 fn spawn_worker(number: usize, clock: Clock, sockets: Vec<(Bound, Serving<App>)>) -> io::Result<()> {

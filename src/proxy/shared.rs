@@ -4,7 +4,7 @@ use super::{Clock, reload::ReloadDesk};
 use crate::{
     config::Gateway,
     observe::{Handles, LogQueue, Metrics, RequestIds},
-    remote::KeyFetcher,
+    remote::{KeyFetcher, LimitStateFile},
     state::State,
     time::Now,
 };
@@ -18,6 +18,8 @@ pub struct Shared {
     pub gateway: ArcSwap<InForce>,
     /// Buckets and verified tokens.
     pub state: State,
+    /// Where quotas are kept over restarts; as it was at the start.
+    pub limit_state: Option<LimitStateFile>,
     /// Every metric family.
     pub metrics: Arc<Metrics>,
     /// Keys of the issuers.
@@ -59,5 +61,14 @@ impl Deref for InForce {
 
     fn deref(&self) -> &Gateway {
         &self.gateway
+    }
+}
+
+impl Shared {
+    /// Writes what quotas have changed, if there is a file for it. Blocks.
+    pub fn keep_limit_state(&self) {
+        if let Some(file) = &self.limit_state {
+            file.write(&self.state.limits);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Outcome, Rejection, Reply};
 use crate::{
     auth::InvalidReason,
-    limit::{Policy, Quota, Refusal, Standing},
+    limit::{Period, Policy, Quota, Refusal, Standing},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
@@ -49,6 +49,7 @@ fn refusal(policy: Policy) -> Refusal {
         standing: Standing { limit: 150, remaining: 0, full_in_ns: 1 },
         retry_after_s: 7,
         bulk_in_flight: 4,
+        period: (policy == Policy::Quota).then_some((Period::Day, 86_400)),
     }
 }
 

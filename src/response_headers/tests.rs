@@ -1,7 +1,12 @@
 //! What every response carries, and what of an upstream's gives way.
 
 use super::{ResponseHeaders, foreign};
-use crate::{cors::RequestOrigin, limit::Standing, pipeline::test_gateway::gateway, time::Now};
+use crate::{
+    cors::RequestOrigin,
+    limit::{Numbers, Policy, Quota, Shown, Standing},
+    pipeline::test_gateway::gateway,
+    time::Now,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -13,7 +18,8 @@ fn at(nanoseconds: u64) -> Now {
 
 /// All fields of a response, decided at second 1000 and written later.
 fn written(more: &str, full_in_ns: u64, origin: RequestOrigin, later_ns: u64) -> HeaderMap {
-    let shown = Standing { limit: 100, remaining: 99, full_in_ns };
+    let quota = Quota::new(100, 100).expect("a quota");
+    let shown = Numbers::of_bucket(Policy::User, quota, Standing { limit: 100, remaining: 99, full_in_ns }).into();
     let headers = ResponseHeaders::new(shown, origin, HeaderValue::from_static("id-1"), at(0));
     let mut map = HeaderMap::new();
     headers.write(&gateway(more), at(later_ns), |name, value| {
@@ -94,6 +100,55 @@ fn an_allowed_origin_may_read_what_the_contract_exposes() {
     assert_eq!(field(&map, "access-control-allow-credentials"), None);
 }
 
+const IETF: &str = "[limits]\nietf_headers = true\n";
+
+/// A bucket of 100, of which one request was taken, and a quota of five a day, of which one is left for an hour.
+fn ietf(full_in_ns: u64, later_ns: u64, service: &str, policy: &str) {
+    let map = written(IETF, full_in_ns, RequestOrigin::Absent, later_ns);
+    assert_eq!((field(&map, "ratelimit"), field(&map, "ratelimit-policy")), (Some(service), Some(policy)));
+}
+
+#[test]
+fn the_ietf_fields_tell_what_is_left_and_when_there_is_more() {
+    let policy = "\"user\";q=100;w=1";
+    ietf(10_000_000, 0, "\"user\";r=99;t=1", policy);
+    // The delay counts from the writing, and is over after it.
+    ietf(3 * SECOND_NS, 0, "\"user\";r=99;t=3", policy);
+    ietf(3 * SECOND_NS, SECOND_NS, "\"user\";r=99;t=2", policy);
+    ietf(3 * SECOND_NS, 60 * SECOND_NS, "\"user\";r=99;t=0", policy);
+    // The other three fields stay.
+    assert_eq!(field(&written(IETF, 0, RequestOrigin::Absent, 0), "x-ratelimit-remaining"), Some("99"));
+    assert_eq!(field(&written("", 0, RequestOrigin::Absent, 0), "ratelimit"), None);
+}
+
+#[test]
+fn each_policy_is_an_item_of_the_ietf_fields() {
+    let quota = |rate, burst| Quota::new(rate, burst).expect("a quota");
+    let bucket = |policy, rate, burst, remaining, full_in_ns| {
+        Numbers::of_bucket(policy, quota(rate, burst), Standing { limit: burst, remaining, full_in_ns })
+    };
+    let also = [Some(bucket(Policy::Route, 10, 25, 0, 2_500_000_000)), None, Some(bucket(Policy::Global, 1, 3, 3, 0))];
+    let shown = Shown { main: bucket(Policy::User, 100, 100, 100, 0), also };
+    let mut fields = Vec::new();
+    ResponseHeaders::new(shown, RequestOrigin::Absent, HeaderValue::from_static("id-1"), at(0)).write(
+        &gateway(IETF),
+        at(0),
+        |name, value| fields.push((name, value)),
+    );
+    let value = |name: &str| fields.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.to_str().ok());
+    assert_eq!(value("ratelimit"), Some("\"user\";r=100, \"route\";r=0;t=1, \"global\";r=3"));
+    assert_eq!(value("ratelimit-policy"), Some("\"user\";q=100;w=1, \"route\";q=25;w=3, \"global\";q=3;w=3"));
+}
+
+#[test]
+fn pages_may_read_the_ietf_fields_where_they_are_sent() {
+    let exposed = |more: &str| {
+        let origin = RequestOrigin::Allowed(HeaderValue::from_static("https://a.stackflow-tech.com"));
+        field(&written(more, 0, origin, 0), "access-control-expose-headers").map(str::to_owned).expect("they are exposed")
+    };
+    assert!(exposed(IETF).contains("RateLimit, RateLimit-Policy, ") && !exposed("").contains(" RateLimit"));
+}
+
 #[test]
 fn configured_fields_are_set() {
     let more = "[response_headers]\nset = { \"Strict-Transport-Security\" = \"max-age=1\", \"X-A\" = \"b\" }\n";
@@ -121,4 +176,12 @@ fn what_an_upstream_says_of_limits_and_cors_gives_way_and_the_rest_stays() {
     let removed: Vec<_> = foreign(&map, &gateway).map(|name| name.as_str().to_owned()).collect();
     let kept: Vec<_> = names.into_iter().filter(|name| !removed.iter().any(|gone| gone == name)).collect();
     assert_eq!(kept, ["content-type", "ratelimit-limit", "vary", "etag"]);
+}
+
+#[test]
+fn an_upstreams_ietf_fields_give_way_where_the_gateway_sends_them() {
+    let names = ["ratelimit", "ratelimit-policy", "ratelimit-reset", "ratelimited"];
+    let map: HeaderMap = names.into_iter().map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1"))).collect();
+    assert_eq!(foreign(&map, &gateway(IETF)).count(), 3);
+    assert_eq!(foreign(&map, &gateway("")).count(), 0);
 }

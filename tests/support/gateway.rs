@@ -100,6 +100,18 @@ impl Gateway {
     pub fn restart(&mut self) {
         let ended = self.stop_gracefully();
         assert!(ended.success(), "{ended}");
+        self.start_again();
+    }
+
+    /// Kills the process, which has no time to do anything about it, and starts another.
+    pub fn restart_killed(&mut self) {
+        self.signal("KILL");
+        self.wait(DEADLINE);
+        self.start_again();
+    }
+
+    /// Starts another process where one has ended.
+    pub fn start_again(&mut self) {
         let mut command = Self::command(self.directory.path());
         let mut process = Tool::spawn(command.args(["run", "--config", "gateway.toml"]));
         (self.stdout, self.stderr) = (process.stdout(), process.stderr());

@@ -6,8 +6,8 @@ use crate::auth::{
 };
 
 fn remembered(end_ns: u64) -> Remembered {
-    let holder = Holder { subject: "a".to_owned(), client_id: None, scopes: Vec::new(), jti: None };
-    let claims = Claims { holder, username: None, groups: Vec::new() };
+    let holder = Holder { subject: "a".to_owned(), client_id: None, scopes: Vec::new(), groups: Vec::new(), jti: None };
+    let claims = Claims { holder, username: None };
     let verified = VerifiedToken::new(IssuerIndex(0), "i".into(), claims, Times { begin_ns: 0, end_ns, issued_ns: None });
     Remembered { verified: Arc::new(verified), keys: Weak::new(), revocations: Weak::new() }
 }

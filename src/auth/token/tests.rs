@@ -37,9 +37,14 @@ fn visible_ascii_with_spaces_inside_is_a_header_value() {
 
 fn groups(groups: &[&str]) -> Option<String> {
     let claims = Claims {
-        holder: Holder { subject: "a".to_owned(), client_id: None, scopes: Vec::new(), jti: None },
+        holder: Holder {
+            subject: "a".to_owned(),
+            client_id: None,
+            scopes: Vec::new(),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            jti: None,
+        },
         username: None,
-        groups: groups.iter().map(|&group| group.to_owned()).collect(),
     };
     Identity::new(&claims, "i").groups.map(|value| value.to_str().expect("ASCII").to_owned())
 }

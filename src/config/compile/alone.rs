@@ -1,5 +1,5 @@
-//! Files that the gateway writes, each of which must have its file to itself: `jwks_cache_file` takes the place of whatever has its
-//! name, and the log is written into it. A signing key of that name would be lost, and with it every token of the gateway's own.
+//! Files that the gateway writes, each of which must have its file to itself: `jwks_cache_file` and `state_file` take the place of whatever
+//! has their name, and the log is written into it. A signing key of that name would be lost, and with it every token of the gateway's own.
 //!
 //! Names are compared as places: the folder behind all links and dots, and the name in it. So are files behind links.
 
@@ -69,6 +69,7 @@ fn attached(file: &Attached) -> Vec<Named> {
         Attached::Authorities { path, .. } => vec![read("certificates of authorities", &path.value)],
         Attached::KeySet { path, .. } => vec![read("auth.issuers.jwks_file", &path.value)],
         Attached::KeyCache { path } => vec![write("auth.issuers.jwks_cache_file", path)],
+        Attached::LimitState { path } => vec![write("limits.state_file", path)],
         // What is no regular file, as /dev/null, is not harmed.
         Attached::Log { path } if fs::metadata(&path.value).is_ok_and(|there| !there.is_file()) => Vec::new(),
         Attached::Log { path } => vec![write("log.output", path)],

@@ -32,6 +32,7 @@ const KEY_CACHE: &str = "auth.issuers.jwks_cache_file";
 const ADMIN_TOKEN: &str = "admin.token";
 /// Of a secret, in characters.
 const SHORTEST_SECRET: usize = 16;
+const LIMIT_STATE: &str = "limits.state_file";
 
 /// Reads each file and reports what cannot be used. Gives the admin listener's token, the one content that is kept.
 pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret> {
@@ -49,6 +50,10 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
             Attached::KeyCache { path } => {
                 let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
                 key_cache(&path.value).unwrap_or_else(wrong);
+            }
+            Attached::LimitState { path } => {
+                let wrong = |fault| report.add(path.at, LIMIT_STATE, fault);
+                limit_state(&path.value).unwrap_or_else(wrong);
             }
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
@@ -183,6 +188,15 @@ fn key_cache(path: &Path) -> Result<(), Fault> {
         Ok(_) | Err(_) => return Ok(()),
     };
     Err(Fault::new(format!("`{}` {what}", path.display()), "write the path of a file of its own"))
+}
+
+/// A damaged file must not keep the gateway from starting, but one that it may not read would be replaced by an empty one.
+fn limit_state(path: &Path) -> Result<(), Fault> {
+    key_cache(path)?;
+    match fs::File::open(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// The secret itself, without the end of its line. One that could be guessed, or sent in no header, is refused.

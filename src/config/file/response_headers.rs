@@ -9,10 +9,11 @@ use crate::config::{
 use http::HeaderName;
 
 /// `[response_headers]`.
-pub(super) fn response_headers(root: &Table<'_>) -> HeaderEdits {
+pub(super) fn response_headers(root: &Table<'_>, ietf_headers: bool) -> HeaderEdits {
+    let editable = |name: &str| header::editable(name, ietf_headers);
     section(root, "response_headers", |table| {
-        let set = table.named_texts("set", |name, value| Ok((header::editable(name)?, header::value(value)?)));
-        let remove = table.list("remove", header::editable).unwrap_or_default();
+        let set = table.named_texts("set", |name, value| Ok((editable(name)?, header::value(value)?)));
+        let remove = table.list("remove", editable).unwrap_or_default();
         let set_names = set.iter().map(|Placed { at, value: (name, _) }| (*at, name, "set"));
         refuse_repeated(table, set_names.chain(remove.iter().map(|Placed { at, value }| (*at, value, "remove"))));
         HeaderEdits { set: super::values(set), remove: super::values(remove) }

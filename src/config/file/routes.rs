@@ -1,13 +1,14 @@
 //! `[[routes]]`.
 
-use super::{WrittenApi, upstreams};
+use super::{WrittenApi, limits, upstreams};
 use crate::{
     config::{
-        Bounds, GENERAL_METHODS, Route, RouteAuth, RouteLimit, not_yet,
+        Bounds, GENERAL_METHODS, Route, RouteAuth, not_yet,
         report::{Fault, Placed},
         table::Table,
         value::{GIB, excerpt, non_empty, one_of, scope},
     },
+    limit::{Charge, RouteQuota},
     route::{Pattern, PatternError},
     upstream::{UpstreamIndex, UpstreamSettings},
     validate::{ParameterRule, QueryRules},
@@ -35,7 +36,7 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     let methods = methods(table);
     let auth = table.word("auth", RouteAuth::Required, &[("required", RouteAuth::Required), ("none", RouteAuth::None)]);
     let scopes = table.list("scopes", scope).map(super::values).unwrap_or_default();
-    let limit = limit(table);
+    let limit = limit(table, path.as_ref());
     let query = QueryRules::new(table.named_tables("query", |name, table| (name.to_owned(), parameter_rule(table))));
     let body = table.size("body", bounds.body, &(0..=1024 * GIB));
     refuse_upgrade(table);
@@ -105,14 +106,14 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&joined).expect("BUG: names of methods are letters")
 }
 
-fn limit(table: &Table<'_>) -> RouteLimit {
-    if let Some(at) = table.place_of("limit").filter(|_| table.is_table("limit")) {
-        table.value("limit");
-        let fault = not_yet::refused_value("routes.limit", "{ … }");
-        table.fault(at, "limit", fault.unwrap_or_else(|| Fault::new("is a table", "write \"default\" or \"exempt\"")));
-        return RouteLimit::Default;
+/// A word, or a table with the route's own numbers.
+fn limit(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Charge {
+    if table.is_table("limit") {
+        let quota = table.table("limit", limits::written_quota).flatten();
+        let own = pattern.zip(quota).map(|(pattern, quota)| RouteQuota::new(pattern.value.as_str(), quota));
+        return own.map_or(Charge::User, Charge::Route);
     }
-    table.word("limit", RouteLimit::Default, &[("default", RouteLimit::Default), ("exempt", RouteLimit::Exempt)])
+    table.word("limit", Charge::User, &[("default", Charge::User), ("exempt", Charge::Exempt)])
 }
 
 fn refuse_upgrade(table: &Table<'_>) {
@@ -133,12 +134,12 @@ fn upstream(table: &Table<'_>, api: &WrittenApi, known: &[UpstreamSettings]) -> 
 }
 
 /// What needs to know who asks cannot be had on a route that asks nobody.
-fn refuse_without_user(table: &Table<'_>, auth: RouteAuth, limit: RouteLimit) {
+fn refuse_without_user(table: &Table<'_>, auth: RouteAuth, limit: Charge) {
     if auth == RouteAuth::Required {
         return;
     }
     table.refuse("scopes", "cannot be checked with `auth = \"none\"`", "remove one of them");
-    if limit == RouteLimit::Exempt {
+    if limit == Charge::Exempt {
         let what = "\"exempt\" with `auth = \"none\"` would let anyone send without a limit of their own";
         table.refuse("limit", what, "remove one of them");
     }

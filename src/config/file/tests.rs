@@ -219,7 +219,8 @@ fn the_shipped_files_have_no_problem() {
 fn what_the_shipped_files_show_as_comments_has_no_problem_either() {
     let (file, problems) = read_text(&uncommented());
     assert_eq!(problems, "");
-    assert_eq!((file.listeners.len(), file.attached.len()), (2, 4));
+    assert_eq!((file.listeners.len(), file.attached.len()), (2, 5));
+    assert!(file.limits.terms(None, &["partners".to_owned()]).quota.is_some());
     assert!(file.auth.token_endpoint.is_some());
     assert_eq!(file.response_headers.set.len() + file.response_headers.remove.len(), 2);
 }
@@ -251,11 +252,12 @@ fn what_the_shipped_file_writes_out_is_the_default() {
     assert_eq!(api_values(&shipped.api), api_values(&default.api));
     assert_eq!(shipped.bounds, default.bounds);
     assert_eq!(auth_values(&shipped.auth), auth_values(&default.auth));
-    assert_eq!(format!("{:?}", (shipped.limits, shipped.reset)), format!("{:?}", (default.limits, default.reset)));
     assert_eq!(cors_values(&shipped.cors), cors_values(&default.cors));
     assert_eq!(shipped.response_headers, default.response_headers);
     assert_eq!(shipped.upstreams, default.upstreams);
     assert_eq!(shipped.log, default.log);
+    let limits = |file: File| format!("{:?}", (file.limits, file.reset, file.ietf_headers, file.limit_state));
+    assert_eq!(limits(shipped), limits(default));
 }
 
 fn api_values(api: &WrittenApi) -> impl PartialEq + Debug {

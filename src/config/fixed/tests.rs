@@ -66,6 +66,15 @@ fn other_threads_another_admin_address_and_another_cache_are_refused_together() 
 }
 
 #[test]
+fn another_file_of_quotas_is_refused_and_other_limits_are_not() {
+    let more = "[server]\nthreads = 2\n[limits]\ndry_run = true\nstate_file = \"quotas\"";
+    check(&text(&TWO, more), &["5:14: limits.state_file: is none in the running gateway, and is read at the start"]);
+    let more = "[server]\nthreads = 2\n[limits]\ndry_run = true\nietf_headers = true\n[[limits.plans]]\nname = \"a\"\n\
+                groups = [\"g\"]\nper_user = { rate = 1, burst = 1 }";
+    check(&text(&TWO, more), &[]);
+}
+
+#[test]
 fn a_file_that_is_wrong_is_that_first() {
     let wrong = text(&["127.0.0.1:9090"], "[server]\nthreads = \"many\"");
     let refused = compile_next(Path::new("gateway.toml"), &wrong, &running());

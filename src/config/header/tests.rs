@@ -55,13 +55,21 @@ fn what_the_gateway_decides_is_not_edited_in_any_spelling() {
         "Content-Length",
         "Connection",
     ] {
-        assert!(editable(text).is_err(), "{text}");
+        assert!(editable(text, false).is_err(), "{text}");
     }
     assert!(
         ["Server", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options"]
             .iter()
-            .all(|text| editable(text).is_ok())
+            .all(|text| editable(text, false).is_ok())
     );
+}
+
+#[test]
+fn the_fields_of_the_ietf_draft_are_the_gateways_only_where_it_sends_them() {
+    for text in ["RateLimit", "RateLimit-Policy", "ratelimit_policy", "RateLimit-Reset"] {
+        assert!(editable(text, true).is_err() && editable(text, false).is_ok(), "{text}");
+    }
+    assert!(editable("RateLimited", true).is_ok());
 }
 
 #[test]

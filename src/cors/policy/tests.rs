@@ -14,6 +14,7 @@ fn settings() -> CorsSettings {
         allowed_headers: vec![header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-request-id")],
         allow_credentials: false,
         max_age: Duration::from_secs(7200),
+        expose_ietf_limits: false,
     }
 }
 

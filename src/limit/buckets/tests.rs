@@ -150,6 +150,26 @@ fn an_empty_map_for_a_million_users_is_small() {
     assert!(counted.bytes_max <= 128 * 1024, "{} bytes", counted.bytes_max);
 }
 
+/// A key that hashed to something else would still be found: among all others, in one slot.
+#[test]
+fn a_key_is_its_own_hash() {
+    use std::hash::BuildHasher;
+    let hashes = BuildHasherDefault::<KeyIsHash>::default();
+    assert_eq!((hashes.hash_one(7_u64), hashes.hash_one(u64::MAX)), (7, u64::MAX));
+    let mut of_bytes = KeyIsHash::default();
+    of_bytes.write(&[1, 1, 1, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(of_bytes.finish(), 0x0101_0101_0101_0100);
+}
+
+#[test]
+fn each_entry_is_looked_at_once() {
+    let (buckets, mut seen) = (Buckets::new(0), Vec::new());
+    assert!((0..500).all(|index| store(&buckets, index, index, 500)));
+    buckets.each(|key_of, value| seen.push((key_of, value)));
+    seen.sort_by_key(|(_, value)| *value);
+    assert_eq!(seen, (0..500).map(|index| (key(index), index)).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_sweep_takes_a_breath_after_so_many_entries() {
     let mut breath = Breath::default();

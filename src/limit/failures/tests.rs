@@ -12,7 +12,17 @@ const HERE: [u8; 4] = [203, 0, 113, 7];
 fn limits(rate: u64, burst: u64, max_users: usize) -> Limits {
     let quota = |rate, burst| Quota::new(rate, burst).expect("a quota");
     let failures = quota(rate, burst);
-    Limits { global: quota(1, 1), per_user: quota(1, 1), per_address: quota(1, 1), failures, bulk_in_flight: 0, max_users }
+    Limits {
+        global: quota(1, 1),
+        per_user: quota(1, 1),
+        per_address: quota(1, 1),
+        failures,
+        bulk_in_flight: 0,
+        max_users,
+        plans: super::super::plans::Plans::default(),
+        routes: Vec::new(),
+        dry_run: false,
+    }
 }
 
 fn now(seconds: u64) -> Now {

@@ -5,7 +5,7 @@ use crate::remote::FetchResult;
 use crate::{
     auth::{InvalidReason, IssuerIndex, test_keys::ISSUER},
     config::ListenerAddress,
-    limit::Policy,
+    limit::{Caller, Charge, Policy},
     observe::Exchange,
     pipeline::{
         Judged, Target, TokenSeen,
@@ -18,7 +18,7 @@ use crate::{
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Families of the contract that this version has, beside those of the process.
-const FAMILIES: [&str; 25] = [
+const FAMILIES: [&str; 27] = [
     "requests_total",
     "request_duration_seconds",
     "upstream_duration_seconds",
@@ -35,6 +35,8 @@ const FAMILIES: [&str; 25] = [
     "limit_tokens",
     "limit_users",
     "limit_evictions_total",
+    "limit_quotas",
+    "limit_state_failures_total",
     "upstream_healthy",
     "upstream_failures_total",
     "upstream_retries_total",
@@ -319,7 +321,9 @@ fn users_beyond_the_bound_are_counted_as_untracked() {
     let mut scraped = Scraped::new();
     scraped.world.gateway.limits.max_users = 1;
     for user in ["ann", "bob"] {
-        let admitted = scraped.world.state.limits.admit(&scraped.world.gateway.limits, ISSUER, user, false, now());
+        let limits = &scraped.world.gateway.limits;
+        let caller = Caller { issuer: ISSUER, subject: user, terms: limits.terms(None, &[]) };
+        let admitted = scraped.world.state.limits.admit(limits, &caller, Charge::User, now());
         assert!(admitted.is_ok(), "{user}");
     }
     scraped.check("limit_decisions_total{decision=\"untracked\",policy=\"user\"}", 1.0);

@@ -21,7 +21,7 @@ fn cost(ask: &Ask, expected: &str, cost: Spent) {
 
 /// The bucket that a response shows: its capacity (10: the user's, 20: the address', 30: the global one) and what is left.
 fn shown(world: &World, ask: &Ask, limit: u64, remaining: u64) {
-    let Standing { limit: shown_limit, remaining: shown_remaining, .. } = world.ask(ask).shown;
+    let Standing { limit: shown_limit, remaining: shown_remaining, .. } = world.ask(ask).shown.main.standing;
     assert_eq!((shown_limit, shown_remaining), (limit, remaining), "{} {}", ask.parts.method, ask.target);
 }
 
@@ -186,7 +186,7 @@ fn the_alias_of_a_base_path_shares_the_bucket_the_route_and_the_target() {
     let (long, short) = (world.ask(&incidents().signed_in()), world.ask(&Ask::new("GET /prod/api/incidents").signed_in()));
     assert_eq!(words(&long), words(&short));
     assert_eq!(long.target, short.target);
-    assert_eq!((long.shown.remaining, short.shown.remaining), (9, 8));
+    assert_eq!((long.shown.main.standing.remaining, short.shown.main.standing.remaining), (9, 8));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_refusal_shows_the_policy_that_refuses() {
     shown(&world, &incidents(), 20, 0);
 }
 
-/// What the metrics are told: user, global, address, bulk.
+/// What the metrics are told: user, global, address, bulk, route, quota.
 fn judged(world: &World, ask: &Ask, expected: &str) {
     let letter = |judged: &Judged| match judged {
         Judged::No => '-',
@@ -240,19 +240,19 @@ fn judged(world: &World, ask: &Ask, expected: &str) {
 
 #[test]
 fn each_policy_that_judged_is_told_once() {
-    assert_eq!(Policy::ALL, [Policy::User, Policy::Global, Policy::Address, Policy::Bulk]);
+    assert_eq!(Policy::ALL, [Policy::User, Policy::Global, Policy::Address, Policy::Bulk, Policy::Route, Policy::Quota]);
     let world = World::new("");
-    judged(&world, &Ask::new("GET /ping"), "----");
-    judged(&world, &incidents(), "--a-");
-    judged(&world, &incidents().signed_in(), "aa--");
-    judged(&world, &incidents().signed_in(), "aa--");
-    judged(&world, &Ask::new("POST /prod/api/v1/incidents/bulk").signed_in(), "-a-a");
-    judged(&world, &Ask::new("GET /prod/api/v1/open"), "-aa-");
-    judged(&world, &Ask::new("DELETE /prod/api/v1/incidents").signed_in(), "----");
+    judged(&world, &Ask::new("GET /ping"), "------");
+    judged(&world, &incidents(), "--a---");
+    judged(&world, &incidents().signed_in(), "aa----");
+    judged(&world, &incidents().signed_in(), "aa----");
+    judged(&world, &Ask::new("POST /prod/api/v1/incidents/bulk").signed_in(), "-a-a--");
+    judged(&world, &Ask::new("GET /prod/api/v1/open"), "-aa---");
+    judged(&world, &Ask::new("DELETE /prod/api/v1/incidents").signed_in(), "------");
     world.drain_user();
-    judged(&world, &incidents().signed_in(), "r---");
+    judged(&world, &incidents().signed_in(), "r-----");
     world.drain_global();
-    judged(&world, &Ask::new("GET /prod/api/v1/open"), "-r--");
+    judged(&world, &Ask::new("GET /prod/api/v1/open"), "-r----");
     world.drain_address(&incidents());
-    judged(&world, &incidents(), "--r-");
+    judged(&world, &incidents(), "--r---");
 }

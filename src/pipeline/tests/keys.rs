@@ -47,7 +47,7 @@ fn keys_that_do_not_come_end_in_a_503_that_the_address_pays() {
     assert!(matches!(decision.action, Action::Reject(Rejection::KeysUnavailable)));
     assert!(matches!(decision.token, TokenSeen::NoKeys(_)));
     assert_eq!(decision.judged[Policy::Address as usize], Judged::Admitted);
-    assert_eq!((decision.shown.limit, decision.shown.remaining), (20, 19));
+    assert_eq!((decision.shown.main.standing.limit, decision.shown.main.standing.remaining), (20, 19));
     assert_eq!(world.spent(&ask), Spent { address: 1, ..Spent::default() });
 }
 

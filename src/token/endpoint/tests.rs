@@ -47,7 +47,17 @@ fn endpoint(algorithm: SigningAlgorithm) -> TokenEndpoint {
 fn limits(burst: u64) -> Limits {
     let quota = |burst| Quota::new(1, burst).expect("a quota");
     let [global, per_user, per_address] = [quota(1); 3];
-    Limits { global, per_user, per_address, failures: quota(burst), bulk_in_flight: 0, max_users: 100 }
+    Limits {
+        global,
+        per_user,
+        per_address,
+        failures: quota(burst),
+        bulk_in_flight: 0,
+        max_users: 100,
+        plans: crate::limit::Plans::default(),
+        routes: Vec::new(),
+        dry_run: false,
+    }
 }
 
 /// Asks with buckets that nobody has charged.

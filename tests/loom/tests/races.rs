@@ -4,7 +4,7 @@
 //! threads are played out whole.
 
 use limiter_under_loom::{
-    limit::{Attempts, LimitState, Limits, Quota},
+    limit::{Attempts, Caller, Charge, LimitState, Limits, Period, PeriodQuota, Plan, Plans, Quota, RouteQuota, Terms},
     time::Now,
 };
 use loom::thread;
@@ -26,6 +26,9 @@ fn limits(user: u64, global: u64) -> Limits {
         failures: quota(1, 1),
         bulk_in_flight: 1,
         max_users: 10,
+        plans: Plans::default(),
+        routes: Vec::new(),
+        dry_run: false,
     }
 }
 
@@ -33,12 +36,16 @@ fn at(monotonic_ns: u64) -> Now {
     Now { monotonic_ns, unix_ns: monotonic_ns }
 }
 
+fn caller<'a>(limits: &Limits, subject: &'a str) -> Caller<'a> {
+    Caller { issuer: "issuer", subject, terms: limits.terms(Some("client"), &[]) }
+}
+
 fn admits(state: &LimitState, limits: &Limits, subject: &str, now: u64) -> bool {
-    state.admit(limits, "issuer", subject, false, at(now)).is_ok()
+    state.admit(limits, &caller(limits, subject), Charge::User, at(now)).is_ok()
 }
 
 fn user_spent(state: &LimitState, limits: &Limits, subject: &str) -> u64 {
-    limits.per_user.burst() - state.user_standing(limits, "issuer", subject, at(0)).remaining
+    limits.per_user.burst() - state.user_standing(&caller(limits, subject), at(0)).remaining
 }
 
 fn global_spent(state: &LimitState, limits: &Limits) -> u64 {
@@ -78,7 +85,7 @@ fn count<const N: usize>(admitted: [bool; N]) -> u64 {
 
 #[test]
 fn three_threads_take_two_global_tokens_exactly() {
-    let work: Work<bool> = |state, limits| state.admit_anonymous(limits, at(0)).is_ok();
+    let work: Work<bool> = |state, limits| state.admit_anonymous(limits, Charge::User, at(0)).is_ok();
     play(None, &limits(1, 2), nothing, [work; 3], |state, limits, admitted| {
         assert_eq!((count(admitted), state.global_tokens(limits, at(0))), (2, 0));
     });
@@ -87,9 +94,9 @@ fn three_threads_take_two_global_tokens_exactly() {
 #[test]
 fn the_last_global_token_is_given_once_and_not_refused_to_all() {
     let work: [Work<bool>; 2] = [
-        |state, limits| state.admit_anonymous(limits, at(SECOND)).is_ok(),
+        |state, limits| state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok(),
         // Read its clock earlier, comes at any time.
-        |state, limits| state.admit_anonymous(limits, at(SECOND - 1)).is_ok(),
+        |state, limits| state.admit_anonymous(limits, Charge::User, at(SECOND - 1)).is_ok(),
     ];
     play(None, &limits(1, 1), nothing, work, |_, _, admitted| assert_eq!(count(admitted), 1));
 }
@@ -153,17 +160,17 @@ fn a_sweep_that_lets_go_of_leftover_debt_loses_no_global_charge() {
     // Ten seconds of debt under the old quota, of which the new one keeps one; the new quota's charge comes at 1 s.
     let before: fn(&LimitState, &Limits) = |state, limits| {
         let old = Limits { global: quota(1, 10), ..limits.clone() };
-        (0..10).for_each(|_| assert!(state.admit_anonymous(&old, at(0)).is_ok()));
+        (0..10).for_each(|_| assert!(state.admit_anonymous(&old, Charge::User, at(0)).is_ok()));
     };
     let work: [Work<bool>; 2] = [
         |state, limits| {
             state.sweep(limits, at(0));
             true
         },
-        |state, limits| state.admit_anonymous(limits, at(SECOND)).is_ok(),
+        |state, limits| state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok(),
     ];
     play(None, &limits(1, 1), before, work, |state, limits, [_, admitted]| {
-        let later = state.admit_anonymous(limits, at(SECOND)).is_ok();
+        let later = state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok();
         assert_eq!(u64::from(admitted) + u64::from(later), 1, "the sweep gave one token back, once");
     });
 }
@@ -202,8 +209,8 @@ fn a_place_that_a_sweep_frees_is_taken_once() {
 #[test]
 fn a_place_on_an_exempt_route_is_held_by_one_at_a_time() {
     let work: Work<Option<u64>> = |state, limits| {
-        let admitted = state.admit(limits, "issuer", "ann", true, at(0)).ok()?;
-        let others = state.admit(limits, "issuer", "ann", true, at(0)).is_ok();
+        let admitted = state.admit(limits, &caller(limits, "ann"), Charge::Exempt, at(0)).ok()?;
+        let others = state.admit(limits, &caller(limits, "ann"), Charge::Exempt, at(0)).is_ok();
         drop(admitted);
         Some(u64::from(others))
     };
@@ -212,7 +219,7 @@ fn a_place_on_an_exempt_route_is_held_by_one_at_a_time() {
         assert!(admitted >= 1, "the place was free for one of them");
         assert_eq!(found.iter().flatten().sum::<u64>(), 0, "nobody else while it is held");
         assert_eq!(global_spent(state, limits), admitted);
-        assert!(state.admit(limits, "issuer", "ann", true, at(0)).is_ok(), "it came back");
+        assert!(state.admit(limits, &caller(limits, "ann"), Charge::Exempt, at(0)).is_ok(), "it came back");
     });
 }
 
@@ -239,4 +246,46 @@ fn two_wrong_secrets_that_race_are_judged_once() {
         attempts.of("client", || None::<()>).is_ok()
     };
     play(None, &limits(1, 1), nothing, [work; 2], |_, _, tried| assert_eq!(count(tried), 1));
+}
+
+/// One request a day, and one a second on the route.
+fn four_policies() -> Limits {
+    let plan = Plan {
+        client_ids: vec!["client".to_owned()],
+        groups: vec![],
+        terms: Terms { per_user: quota(1, 5), quota: Some(PeriodQuota { requests: 2, period: Period::Day }) },
+    };
+    Limits { plans: Plans::new(vec![plan]), ..limits(5, 9) }
+}
+
+fn asks_on_a_route(state: &LimitState, limits: &Limits, subject: &str) -> bool {
+    let route = RouteQuota::new("/ai/query", quota(1, 1));
+    state.admit(limits, &caller(limits, subject), Charge::Route(route), at(0)).is_ok()
+}
+
+#[test]
+fn two_users_that_race_for_a_routes_last_token_are_charged_by_all_four_policies_or_none() {
+    let work: [Work<bool>; 2] =
+        [|state, limits| asks_on_a_route(state, limits, "ann"), |state, limits| asks_on_a_route(state, limits, "bob")];
+    play(Some(3), &four_policies(), nothing, work, |state, limits, admitted| {
+        assert_eq!((count(admitted), global_spent(state, limits), state.users()), (1, 1, 1));
+        for (subject, admitted) in ["ann", "bob"].into_iter().zip(admitted) {
+            let caller = caller(limits, subject);
+            let left = state.quota_numbers(&caller, at(0)).map(|numbers| numbers.standing.remaining);
+            let user = state.user_standing(&caller, at(0)).remaining;
+            assert_eq!((user, left), (5 - u64::from(admitted), Some(2 - u64::from(admitted))));
+        }
+    });
+}
+
+#[test]
+fn a_days_last_request_is_given_once() {
+    let limits = four_policies();
+    let before: fn(&LimitState, &Limits) = |state, limits| assert!(admits(state, limits, "ann", 0));
+    let work: Work<bool> = |state, limits| admits(state, limits, "ann", 0);
+    play(Some(3), &limits, before, [work; 2], |state, limits, admitted| {
+        assert_eq!((count(admitted), global_spent(state, limits)), (1, 2));
+        let left = state.quota_numbers(&caller(limits, "ann"), at(0)).map(|numbers| numbers.standing.remaining);
+        assert_eq!((left, state.user_standing(&caller(limits, "ann"), at(0)).remaining), (Some(0), 3));
+    });
 }

@@ -1,7 +1,10 @@
 //! What `[[routes]]` may say, and what is made of it.
 
 use crate::config::file::tests::{accepted, check};
-use crate::config::{GENERAL_ALLOW, GENERAL_METHODS, RouteAuth, RouteLimit};
+use crate::{
+    config::{GENERAL_ALLOW, GENERAL_METHODS, RouteAuth},
+    limit::Charge,
+};
 
 #[test]
 fn a_route_has_a_path() {
@@ -168,16 +171,43 @@ limit = "none""#,
 }
 
 #[test]
-fn limits_of_a_route_records_and_upgrades_are_not_in_this_version() {
+fn records_and_upgrades_are_not_in_this_version() {
     check(
         r#"[[routes]]
 path = "/incidents"
-limit = { rate = 10, burst = 20 }
 max_records = 100
 upgrade = true"#,
-        r#"3:9: routes.limit: `{ … }` is not in this version; write "default" or "exempt"
-4:1: routes.max_records: not in this version; remove it; `body` bounds the size
-5:11: routes.upgrade: `true` is not in this version; remove it"#,
+        r"3:1: routes.max_records: not in this version; remove it; `body` bounds the size
+4:11: routes.upgrade: `true` is not in this version; remove it",
+    );
+}
+
+#[test]
+fn a_route_can_have_a_limit_of_its_own() {
+    let route =
+        |limit: &str| accepted(&format!("[[routes]]\npath = \"/incidents\"\nlimit = {limit}")).routes[0].route.own_limit();
+    let quota = route("{ rate = 10, burst = 20 }").map(|own| (own.quota.rate(), own.quota.burst()));
+    assert_eq!(quota, Some((10, 20)));
+    assert_eq!((route("\"default\""), route("\"exempt\"")), (None, None));
+    // What is swept is what is charged.
+    let file = accepted("[[routes]]\npath = \"/x\"\n[[routes]]\npath = \"/y\"\nlimit = { rate = 1, burst = 2 }\nauth = \"none\"");
+    assert_eq!(file.limits.routes, [file.routes[1].route.own_limit().expect("it has one")]);
+}
+
+#[test]
+fn a_routes_own_limit_has_a_rate_and_a_burst() {
+    check(
+        r#"[[routes]]
+path = "/incidents"
+limit = { rate = 0, burst = 20 }"#,
+        "3:18: routes.limit.rate: is less than 1; write a whole number from 1 to 1000000",
+    );
+    check(
+        r#"[[routes]]
+path = "/incidents"
+limit = { rate = 10, per = "user" }"#,
+        r"3:9: routes.limit.burst: is missing; write { rate = …, burst = … }: requests per second, and capacity in requests
+3:22: routes.limit.per: unknown key; known here are `rate`, `burst`",
     );
 }
 
@@ -185,7 +215,7 @@ upgrade = true"#,
 fn a_path_alone_has_the_documented_defaults() {
     let route = &accepted("[bounds]\nbody = \"1KiB\"\n[[routes]]\npath = \"/x\"").routes[0].route;
     assert_eq!((&route.methods[..], route.allow.to_str().ok()), (&GENERAL_METHODS[..], Some(GENERAL_ALLOW)));
-    assert_eq!((route.auth, route.limit), (RouteAuth::Required, RouteLimit::Default));
+    assert_eq!((route.auth, route.limit), (RouteAuth::Required, Charge::User));
     assert_eq!((route.body, route.line, route.response_timeout), (1024, 3, None));
     assert!(route.scopes.is_empty() && route.query == crate::validate::QueryRules::default());
 }

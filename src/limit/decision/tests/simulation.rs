@@ -9,10 +9,16 @@
 mod oracle;
 
 use super::*;
-use crate::limit::Attempts;
+use crate::limit::{
+    Attempts, RouteQuota,
+    plans::{Plan, Terms},
+};
 use oracle::{Oracle, Outcome, interval};
 
 const STEPS: u64 = 600;
+const ROUTES: [&str; 2] = ["/ai/query", "/incidents"];
+/// A client with a plan.
+const GOLD: &str = "gold";
 /// Seeds that have failed once, and are played in every run.
 const KEPT: [u64; 1] = [
     // The bucket that addresses share at the bound kept what a larger quota had left.
@@ -62,7 +68,26 @@ impl Random {
             failures: self.quota(5),
             bulk_in_flight: u32::try_from(self.below(4)).unwrap_or(0),
             max_users: usize::try_from(1 + self.below(8)).unwrap_or(1),
+            plans: Plans::new(vec![self.plan()]),
+            // Which of them a request takes is drawn with it; a route may go with a reload, and come back.
+            routes: (0..=self.below(2)).map(|route| RouteQuota::new(ROUTES[usize::from(route > 0)], self.quota(30))).collect(),
+            dry_run: false,
         }
+    }
+
+    /// Quotas by day and month have histories of their own: they follow the wall clock.
+    fn plan(&mut self) -> Plan {
+        let terms = Terms { per_user: self.quota(30), quota: None };
+        Plan { client_ids: vec![GOLD.to_owned()], groups: vec![], terms }
+    }
+
+    fn terms(&mut self, limits: &Limits) -> Terms {
+        limits.terms(Some(GOLD).filter(|_| self.one_in(3)), &[])
+    }
+
+    fn charge(&mut self, limits: &Limits) -> Charge {
+        let route = usize::try_from(self.below(6)).unwrap_or(0);
+        limits.routes.get(route).map_or(Charge::User, |route| Charge::Route(*route))
     }
 }
 
@@ -149,34 +174,38 @@ impl History {
     }
 
     fn admit(&mut self, now: u64) {
-        let (user, at) = (self.random.below(4), self.at(now));
-        let ours = self.state.admit(&self.limits, ISSUER, &user.to_string(), false, at);
-        let theirs = self.oracle.admit(&self.limits, user, now.into());
-        self.compare(now, "admitted", admitted(&ours), theirs);
-        if let Err(refusal) = ours {
-            self.obey(now, user, refusal);
+        let (user, terms, charge) = (self.random.below(4), self.random.terms(&self.limits), self.random.charge(&self.limits));
+        if let Err(refusal) = self.ask(now, "admitted", user, terms, charge) {
+            self.obey(now, user, terms, charge, refusal);
         }
     }
 
+    fn ask(&mut self, now: u64, way: &'static str, user: u64, terms: Terms, charge: Charge) -> Result<(), Refusal> {
+        let (subject, at) = (user.to_string(), self.at(now));
+        let ours = self.state.admit(&self.limits, &Caller { issuer: ISSUER, subject: &subject, terms }, charge, at);
+        let (theirs, of_route) = self.oracle.admit(&self.limits, terms.per_user, charge, user, now.into());
+        self.compare(now, way, admitted(&ours), theirs);
+        let route = ours.as_ref().ok().and_then(|admission| admission.route);
+        assert_eq!(route.map(|route| outcome(Ok(&route.standing))), of_route, "seed {} at {now}", self.seed);
+        ours.map(drop)
+    }
+
     /// Nobody else comes, and who was refused waits as told: the policy that refused does not refuse again.
-    fn obey(&mut self, now: u64, user: u64, refusal: Refusal) {
+    fn obey(&mut self, now: u64, user: u64, terms: Terms, charge: Charge, refusal: Refusal) {
         if refusal.retry_after_s > 1_000 || !self.random.one_in(8) {
             return;
         }
         let later = now + refusal.retry_after_s * SECOND;
         self.latest = self.latest.max(later);
-        let at = self.at(later);
-        let ours = self.state.admit(&self.limits, ISSUER, &user.to_string(), false, at);
-        let again = ours.as_ref().is_err_and(|again| again.policy == refusal.policy);
-        assert!(!again, "seed {}: {refusal:?}, then {ours:?}", self.seed);
-        let theirs = self.oracle.admit(&self.limits, user, later.into());
-        self.compare(later, "admitted as told", admitted(&ours), theirs);
+        let again = self.ask(later, "admitted as told", user, terms, charge);
+        assert!(again.is_ok() || again.is_err_and(|again| again.policy != refusal.policy), "seed {}: {refusal:?}", self.seed);
     }
 
     fn admit_exempt(&mut self, now: u64) {
         let (user, at) = (self.random.below(4), self.at(now));
-        let ours = self.state.admit(&self.limits, ISSUER, &user.to_string(), true, at);
-        let (theirs, counted) = self.oracle.admit_exempt(&self.limits, user, now.into());
+        let (subject, terms) = (user.to_string(), self.random.terms(&self.limits));
+        let ours = self.state.admit(&self.limits, &Caller { issuer: ISSUER, subject: &subject, terms }, Charge::Exempt, at);
+        let (theirs, counted) = self.oracle.admit_exempt(&self.limits, terms.per_user, user, now.into());
         self.compare(now, "admitted exempt", admitted(&ours), theirs);
         let place = ours.ok().and_then(|admission| admission.bulk);
         assert_eq!(place.is_some(), counted, "seed {}", self.seed);
@@ -191,10 +220,10 @@ impl History {
     }
 
     fn admit_anonymous(&mut self, now: u64) {
-        let at = self.at(now);
-        let ours = self.state.admit_anonymous(&self.limits, at);
-        let ours = ours.map(|()| self.state.global.standing(self.limits.global, now));
-        let theirs = self.oracle.admit_anonymous(&self.limits, now.into());
+        let (charge, at) = (self.random.charge(&self.limits), self.at(now));
+        let ours = self.state.admit_anonymous(&self.limits, charge, at);
+        let ours = ours.map(|_| self.state.global.standing(self.limits.global, now));
+        let theirs = self.oracle.admit_anonymous(&self.limits, charge, now.into());
         self.compare(now, "admitted anonymous", outcome(ours.as_ref()), theirs);
     }
 
@@ -237,8 +266,9 @@ impl History {
 
     fn look(&mut self, now: u64) {
         let (who, at) = (self.random.below(6), self.at(now));
-        let user = self.state.user_standing(&self.limits, ISSUER, &who.to_string(), at);
-        let theirs = self.oracle.user(&self.limits, who, now.into());
+        let (subject, terms) = (who.to_string(), self.random.terms(&self.limits));
+        let user = self.state.user_standing(&Caller { issuer: ISSUER, subject: &subject, terms }, at);
+        let theirs = self.oracle.user(terms.per_user, who, now.into());
         self.compare(now, "look at a user", outcome(Ok(&user)), theirs);
         let address = self.state.address_standing(&self.limits, ip(who), at);
         let theirs = self.oracle.address(&self.limits, who, now.into());
@@ -319,6 +349,6 @@ fn histories_decide_as_the_plain_limiter_does() {
         }
     }
     println!("{met:?}");
-    assert_eq!(met.len(), 13, "every way in and every policy's refusal: {met:?}");
+    assert_eq!(met.len(), 14, "every way in and every policy's refusal: {met:?}");
     assert!(number("LIMIT_SEED").is_some() || met.values().all(|times| *times > 10), "each must be met again and again: {met:?}");
 }

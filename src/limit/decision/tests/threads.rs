@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Runs `work` on four threads that start together and returns what each found.
-fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
+pub(super) fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
     let (work, start) = (&work, &Barrier::new(4));
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4)

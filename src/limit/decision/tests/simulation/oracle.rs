@@ -11,12 +11,12 @@ const SLACK: i128 = SECOND_NS;
 
 /// Charges in the order in which they were made.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bucket(Vec<Charge>);
+pub(super) struct Bucket(Vec<Cost>);
 
 #[derive(Clone, Copy, Debug)]
-struct Charge {
+struct Cost {
     time: i128,
-    cost: i128,
+    ns: i128,
     /// Of a charge for one request; a sweep's is for none.
     quota: Option<Quota>,
 }
@@ -47,6 +47,7 @@ pub(super) enum Outcome {
 pub(super) struct Oracle {
     global: Bucket,
     users: BTreeMap<u64, Bucket>,
+    routes: BTreeMap<u64, Bucket>,
     addresses: BTreeMap<u64, Address>,
     shared: Address,
     in_flight: BTreeMap<u64, u32>,
@@ -74,7 +75,7 @@ impl Bucket {
     fn full_at(&self) -> i128 {
         let mut cost = 0;
         let ends = self.0.iter().rev().map(|charge| {
-            cost += charge.cost;
+            cost += charge.ns;
             charge.time + cost
         });
         ends.max().unwrap_or(i128::MIN / 2)
@@ -90,7 +91,7 @@ impl Bucket {
     }
 
     fn charge(&mut self, quota: Quota, now: i128) {
-        self.0.push(Charge { time: now, cost: interval(quota), quota: Some(quota) });
+        self.0.push(Cost { time: now, ns: interval(quota), quota: Some(quota) });
         self.assert_windows(quota);
     }
 
@@ -110,7 +111,7 @@ impl Bucket {
             return false;
         }
         if self.full_at() > now + capacity(quota) + SLACK {
-            self.0 = vec![Charge { time: now, cost: capacity(quota), quota: None }];
+            self.0 = vec![Cost { time: now, ns: capacity(quota), quota: None }];
         }
         true
     }
@@ -146,31 +147,56 @@ fn refused(judged: Judgement) -> Outcome {
 }
 
 /// The longest wait; of equals the one that is named first. `None`: all agree.
-fn longest_wait<const N: usize>(judged: [Judgement; N]) -> Option<Judgement> {
+fn longest_wait(judged: impl IntoIterator<Item = Judgement>) -> Option<Judgement> {
     let refusing = judged.into_iter().filter(|judgement| judgement.wait > 0);
     refusing.reduce(|longest, other| if other.wait > longest.wait { other } else { longest })
 }
 
 impl Oracle {
-    pub(super) fn admit(&mut self, limits: &Limits, user: u64, now: i128) -> Outcome {
+    /// And how the route stands, if it was charged.
+    pub(super) fn admit(
+        &mut self,
+        limits: &Limits,
+        quota: Quota,
+        charge: Charge,
+        user: u64,
+        now: i128,
+    ) -> (Outcome, Option<Outcome>) {
         let mut bucket = self.users.get(&user).cloned().unwrap_or_default();
-        let own = bucket.judge(Policy::User, limits.per_user, now);
-        if let Some(longest) = longest_wait([own, self.global.judge(Policy::Global, limits.global, now)]) {
-            return refused(longest);
+        let own = bucket.judge(Policy::User, quota, now);
+        if let Some(longest) = longest_wait([own].into_iter().chain(self.judge_all(limits, charge, now))) {
+            return (refused(longest), None);
         }
-        bucket.charge(limits.per_user, now);
-        self.global.charge(limits.global, now);
-        let outcome = admitted(limits.per_user, bucket.debt(now));
+        bucket.charge(quota, now);
+        let of_route = self.charge_all(limits, charge, now);
+        let outcome = admitted(quota, bucket.debt(now));
         if self.users.contains_key(&user) || self.users.len() < limits.max_users {
             self.users.insert(user, bucket);
         } else {
             self.overflow += 1;
         }
-        outcome
+        (outcome, of_route)
+    }
+
+    /// What is asked after the caller's own policy, in its order.
+    fn judge_all(&self, limits: &Limits, charge: Charge, now: i128) -> Vec<Judgement> {
+        let route = charge.route().map(|route| {
+            let bucket = self.routes.get(&route.key).cloned().unwrap_or_default();
+            bucket.judge(Policy::Route, route.quota, now)
+        });
+        route.into_iter().chain([self.global.judge(Policy::Global, limits.global, now)]).collect()
+    }
+
+    fn charge_all(&mut self, limits: &Limits, charge: Charge, now: i128) -> Option<Outcome> {
+        self.global.charge(limits.global, now);
+        let route = charge.route()?;
+        let bucket = self.routes.entry(route.key).or_default();
+        bucket.charge(route.quota, now);
+        Some(admitted(route.quota, bucket.debt(now)))
     }
 
     /// And whether a place was taken.
-    pub(super) fn admit_exempt(&mut self, limits: &Limits, user: u64, now: i128) -> (Outcome, bool) {
+    pub(super) fn admit_exempt(&mut self, limits: &Limits, quota: Quota, user: u64, now: i128) -> (Outcome, bool) {
         let debt = self.users.get(&user).map_or(0, |bucket| bucket.debt(now));
         let taken = self.in_flight.get(&user).copied().unwrap_or(0);
         let free = limits.bulk_in_flight == 0 || taken < limits.bulk_in_flight;
@@ -185,7 +211,7 @@ impl Oracle {
         } else {
             self.overflow += 1;
         }
-        (admitted(limits.per_user, debt), counted)
+        (admitted(quota, debt), counted)
     }
 
     pub(super) fn leave(&mut self, user: u64) {
@@ -195,11 +221,11 @@ impl Oracle {
         }
     }
 
-    pub(super) fn admit_anonymous(&mut self, limits: &Limits, now: i128) -> Outcome {
-        if let Some(longest) = longest_wait([self.global.judge(Policy::Global, limits.global, now)]) {
+    pub(super) fn admit_anonymous(&mut self, limits: &Limits, charge: Charge, now: i128) -> Outcome {
+        if let Some(longest) = longest_wait(self.judge_all(limits, charge, now)) {
             return refused(longest);
         }
-        self.global.charge(limits.global, now);
+        self.charge_all(limits, charge, now);
         admitted(limits.global, self.global.debt(now))
     }
 
@@ -246,7 +272,13 @@ impl Oracle {
         let buckets = |state: &Self| (state.users.len() + state.addresses.len() + state.failures.len()) as u64;
         let before = buckets(self);
         self.global.sweep(limits.global, now);
-        self.users.retain(|_, bucket| bucket.sweep(limits.per_user, now));
+        let users = limits.plans.terms().iter().map(|terms| terms.per_user).chain([limits.per_user]);
+        let largest = users.max_by_key(|quota| capacity(*quota)).expect("BUG: one at least");
+        self.users.retain(|_, bucket| bucket.sweep(largest, now));
+        self.routes.retain(|key, bucket| match limits.routes.iter().find(|route| route.key == *key) {
+            Some(route) => bucket.sweep(route.quota, now),
+            None => bucket.full_at() + SLACK > now,
+        });
         self.failures.retain(|_, bucket| bucket.sweep(limits.failures, now));
         self.addresses.retain(|_, address| address.sweep(limits.per_address, now));
         self.shared.sweep(limits.per_address, now);
@@ -258,8 +290,8 @@ impl Oracle {
         (self.users.len(), self.addresses.len(), tokens(limits.global, self.global.debt(now)))
     }
 
-    pub(super) fn user(&self, limits: &Limits, user: u64, now: i128) -> Outcome {
-        admitted(limits.per_user, self.users.get(&user).map_or(0, |bucket| bucket.debt(now)))
+    pub(super) fn user(&self, quota: Quota, user: u64, now: i128) -> Outcome {
+        admitted(quota, self.users.get(&user).map_or(0, |bucket| bucket.debt(now)))
     }
 
     pub(super) fn address(&self, limits: &Limits, address: u64, now: i128) -> Outcome {

@@ -1,0 +1,193 @@
+//! What users have used of their day's or month's quota.
+//!
+//! Each user has a counter for each day and each month, so that nothing a clock does can open one twice: whichever period the wall
+//! clock names, its own counter judges. A clock that steps back finds the counter of the earlier period as it was left, one that
+//! steps forward finds a new one, and whoever is refused is so until the end of the period that the clock names, never longer.
+//! Users keep what they have used when their plan changes; of a day's quota nothing is used up by a month's.
+//!
+//! So a counter is forgotten only when its period is surely over: by the wall clock, and by the monotonic one a day after what was
+//! left of it when it began. One alone is not enough: a clock that is wrong for a minute would open all of today again. With both,
+//! clocks that are wrong by up to half a day open nothing twice, and one that is set forward by years does not open what was begun
+//! while it was right. At the bound the wall clock is believed alone, to make room for those who are counted today; a user who
+//! finds no room is admitted uncounted.
+//!
+//! Keys are hashes under a secret that is kept beside the counters: no names lie in memory or in the file, and who has no access
+//! to the file cannot choose which users share a counter. What is kept over restarts is a snapshot of all; when it is written is
+//! not decided here.
+
+use super::{
+    buckets::Buckets,
+    gcra::{Empty, Standing},
+    key::KeyHasher,
+    period::{PeriodQuota, Span},
+    state_file::{self, Kept, KeptCounter},
+};
+use crate::time::Now;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// How much fuller a shard may be than one of the buckets: a sweep that finds nothing due only compares two numbers a counter.
+const COUNTERS_PER_SHARD_MORE: usize = 4;
+
+/// By how much two readings of a wall clock may be wrong against each other, before a period that is over is opened again.
+const CLOCK_ERROR_NS: u64 = 86_400 * SECOND_NS;
+
+/// All counters.
+#[derive(Debug)]
+pub(super) struct Quotas {
+    keys: KeyHasher,
+    used: Buckets<Used>,
+    /// Since the last snapshot.
+    changed: AtomicBool,
+}
+
+/// Whose quota, and how much it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share<'a> {
+    pub(super) quota: PeriodQuota,
+    pub(super) issuer: &'a str,
+    pub(super) subject: &'a str,
+}
+
+/// One user's counter of one period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Used {
+    requests: u64,
+    /// [`Span::id`].
+    period: u32,
+    /// Monotonic second before which it is not forgotten.
+    keep_until_s: u32,
+}
+
+impl Quotas {
+    /// None used, under a fresh secret.
+    pub(super) fn new(expected: usize) -> Self {
+        Self {
+            keys: KeyHasher::random(),
+            used: Buckets::new(expected / COUNTERS_PER_SHARD_MORE),
+            changed: AtomicBool::new(false),
+        }
+    }
+
+    /// As it was kept; of more than `most` counters those of periods that are over stay out first.
+    pub(super) fn restored(kept: &Kept, most: usize, now: Now) -> Self {
+        let quotas = Self {
+            keys: KeyHasher::new(kept.secret),
+            used: Buckets::new(most / COUNTERS_PER_SHARD_MORE),
+            changed: AtomicBool::new(false),
+        };
+        let (over, live): (Vec<&KeptCounter>, Vec<_>) =
+            kept.counters.iter().partition(|counter| Span::named(counter.period).is_over(now.unix_ns));
+        for counter in live.into_iter().chain(over) {
+            let span = Span::named(counter.period);
+            // The clock may be wrong at boot: it is kept for as long as it may have left.
+            let keep_until_s = keep_until_s(now, span.length_ns());
+            let used = Used { requests: counter.requests, period: counter.period, keep_until_s };
+            // At the bound the rest is let go.
+            let _ = quotas.used.with(counter.key, |bucket| bucket.store(used, most));
+        }
+        quotas
+    }
+
+    /// The quota after one request more, charging nothing.
+    pub(super) fn peek(&self, share: Share<'_>, now: Now) -> Result<Standing, Empty> {
+        let span = Span::of(share.quota.period, now.unix_ns);
+        let used = self.used.peek(self.key(share, span)).map_or(0, |used| used.requests);
+        judge(share.quota, used, span.left_ns(now.unix_ns))
+    }
+
+    /// How it stands.
+    pub(super) fn standing(&self, share: Share<'_>, now: Now) -> Standing {
+        let span = Span::of(share.quota.period, now.unix_ns);
+        let used = self.used.peek(self.key(share, span)).map_or(0, |used| used.requests);
+        standing(share.quota, used, span.left_ns(now.unix_ns))
+    }
+
+    /// Counts a request if `others` agree, as one step. `others` hears what the quota says, and has the last word. `false`: there
+    /// was no room to count it.
+    pub(super) fn charge<T, E>(
+        &self,
+        share: Share<'_>,
+        most: usize,
+        now: Now,
+        others: impl FnOnce(Result<Standing, Empty>) -> Result<T, E>,
+    ) -> Result<(T, bool), E> {
+        let span = Span::of(share.quota.period, now.unix_ns);
+        let left = span.left_ns(now.unix_ns);
+        self.used.with(self.key(share, span), |bucket| {
+            let fresh = || Used { requests: 0, period: span.id(), keep_until_s: keep_until_s(now, left) };
+            let used = bucket.value().unwrap_or_else(fresh);
+            let agreed = others(judge(share.quota, used.requests, left))?;
+            let counted = bucket.store(Used { requests: used.requests.saturating_add(1), ..used }, most);
+            // Read first: all workers share the line. Under the bucket's lock, so that a snapshot that misses this charge finds
+            // the mark.
+            if counted && !self.changed.load(Relaxed) {
+                self.changed.store(true, Relaxed);
+            }
+            Ok((agreed, counted))
+        })
+    }
+
+    /// Forgets what is surely over; returns how many.
+    pub(super) fn sweep(&self, most: usize, now: Now) -> usize {
+        let crowded = self.used.len() >= most;
+        let second = now.monotonic_ns / SECOND_NS;
+        let forgotten = self.used.sweep(|used| {
+            let due = u64::from(used.keep_until_s) <= second;
+            // Of most of them the calendar is not asked.
+            let over = (due || crowded) && Span::named(used.period).is_over(now.unix_ns);
+            let made_up = due && crowded && Span::named(used.period).is_far_ahead(now.unix_ns);
+            (!over && !made_up).then_some(used)
+        });
+        if forgotten > 0 {
+            self.changed.store(true, Relaxed);
+        }
+        forgotten
+    }
+
+    /// Counters now.
+    pub(super) fn len(&self) -> usize {
+        self.used.len()
+    }
+
+    /// All counters as a file, if any has changed since the last one.
+    pub(super) fn snapshot(&self) -> Option<Vec<u8>> {
+        if !self.changed.swap(false, Relaxed) {
+            return None;
+        }
+        Some(state_file::encode(&self.keys.secret(), self.used.len(), |add| {
+            self.used.each(|key, used| add(KeptCounter { key, period: used.period, requests: used.requests }));
+        }))
+    }
+
+    /// The last snapshot came to nothing: the next one is taken though nothing may change meanwhile.
+    pub(super) fn snapshot_lost(&self) {
+        self.changed.store(true, Relaxed);
+    }
+
+    fn key(&self, share: Share<'_>, span: Span) -> u64 {
+        self.keys.period(span.id(), share.issuer, share.subject)
+    }
+}
+
+/// How the quota stands with one request more.
+fn judge(quota: PeriodQuota, used: u64, left_ns: u64) -> Result<Standing, Empty> {
+    if used < quota.requests {
+        return Ok(standing(quota, used + 1, left_ns));
+    }
+    Err(Empty { wait_ns: left_ns.max(1), standing: standing(quota, used, left_ns) })
+}
+
+/// "Full again" is at the period's end, also when little is used.
+fn standing(quota: PeriodQuota, used: u64, left_ns: u64) -> Standing {
+    Standing { limit: quota.requests, remaining: quota.requests.saturating_sub(used), full_in_ns: left_ns }
+}
+
+/// Until when a counter stays whose period ends after so much time. A u32 of seconds is 136 years.
+fn keep_until_s(now: Now, left_ns: u64) -> u32 {
+    let until_ns = now.monotonic_ns.saturating_add(left_ns).saturating_add(CLOCK_ERROR_NS);
+    u32::try_from(until_ns.div_ceil(SECOND_NS)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

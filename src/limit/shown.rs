@@ -1,0 +1,93 @@
+//! What header fields show of the limits: one policy in the three `X-RateLimit-*`, all that judged the request in the fields of
+//! draft-ietf-httpapi-ratelimit-headers.
+
+use super::{
+    gcra::{Quota, Standing},
+    period::Span,
+    policy::Policy,
+};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// The policies that a response shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The user's, or the one that refuses, or the address' where nobody is authenticated.
+    pub main: Numbers,
+    /// Others that hold for the request.
+    pub also: [Option<Numbers>; 3],
+}
+
+/// One policy's numbers after the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Which.
+    pub policy: Policy,
+    /// Its capacity and what is left.
+    pub standing: Standing,
+    pub(super) pace: Pace,
+}
+
+/// How what was used comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// One request after each of these many nanoseconds.
+    Interval(u64),
+    /// All of it at the end of a period of so many seconds.
+    Period(u64),
+    /// So many places, as requests end.
+    Places(u64),
+}
+
+impl From<Numbers> for Shown {
+    fn from(main: Numbers) -> Self {
+        Self { main, also: [None; 3] }
+    }
+}
+
+impl Numbers {
+    /// Of a token bucket.
+    #[must_use]
+    pub fn of_bucket(policy: Policy, quota: Quota, standing: Standing) -> Self {
+        Self { policy, standing, pace: Pace::Interval(quota.interval_ns()) }
+    }
+
+    pub(super) fn of_span(span: Span, standing: Standing) -> Self {
+        Self { policy: Policy::Quota, standing, pace: Pace::Period(span.length_s()) }
+    }
+
+    /// Seconds in which the whole quota is given out, rounded up; none where that is not a matter of time.
+    #[must_use]
+    pub fn window_s(&self) -> Option<u64> {
+        match self.pace {
+            Pace::Interval(interval_ns) => Some(self.standing.limit.saturating_mul(interval_ns).div_ceil(SECOND_NS)),
+            Pace::Period(seconds) => Some(seconds),
+            Pace::Places(_) => None,
+        }
+    }
+
+    /// All that the policy gives: requests, or places of requests in flight.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        match self.pace {
+            Pace::Interval(_) | Pace::Period(_) => self.standing.limit,
+            Pace::Places(places) => places,
+        }
+    }
+
+    /// Nanoseconds from the decision until there is more than is left now; none where nothing is missing, or nobody knows.
+    #[must_use]
+    pub fn more_in_ns(&self) -> Option<u64> {
+        let Standing { limit, remaining, full_in_ns } = self.standing;
+        match self.pace {
+            _ if remaining >= limit => None,
+            // The bucket is full when all that is missing beyond the next one has come, too.
+            Pace::Interval(interval_ns) => Some(full_in_ns.saturating_sub(interval_ns.saturating_mul(limit - remaining - 1))),
+            Pace::Period(_) => Some(full_in_ns),
+            Pace::Places(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

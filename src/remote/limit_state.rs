@@ -1,0 +1,117 @@
+//! `limits.state_file`: quotas over restarts. Read once at start; written whole, beside the requests, once a second when something
+//! has changed, and at the end.
+//!
+//! Invariants
+//! - A crash leaves the old file or the new one, whole: at most the last second is lost.
+//! - A file that is damaged is put aside as `NAME.damaged` and said to be: everybody begins with a full quota then, and what could
+//!   be saved of it by hand is not written over. One that cannot be read ends the start: it would be written over.
+//! - A write that fails is said once, and tried again each second.
+//!
+//! What the bytes mean is not decided here.
+
+use super::files::{Like, Old, write_whole};
+use crate::{
+    config::files::read_bytes,
+    limit::{Damage, Kept, LimitState},
+};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// As many bytes as the counters of 200 million users take, twice what `max_users` may be.
+const LONGEST: u64 = 4_000_000_100;
+
+/// What was found at start.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No file: the first start.
+    Nothing,
+    /// Quotas as they were kept.
+    Kept(Kept),
+    /// Not as it was written; where it lies now.
+    Damaged(Damage, PathBuf),
+}
+
+/// Reads the file, and puts it aside when it is damaged.
+///
+/// # Errors
+/// The operating system's: it is there, and cannot be read or put aside.
+pub fn read_limit_state(path: &Path) -> io::Result<Found> {
+    let bytes = match read_bytes(path, LONGEST) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    match Kept::decode(&bytes) {
+        Ok(kept) => Ok(Found::Kept(kept)),
+        Err(damage) => {
+            let aside = beside(path)?;
+            fs::rename(path, &aside)?;
+            Ok(Found::Damaged(damage, aside))
+        }
+    }
+}
+
+/// `NAME.damaged`, and a number behind it where there is one already: none is lost.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let numbered = |number: u32| {
+        let mut name = name.to_owned();
+        name.push(if number == 0 { ".damaged".to_owned() } else { format!(".damaged.{number}") });
+        path.with_file_name(name)
+    };
+    (0..1000).map(numbered).find(|path| !path.exists()).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => formatter.write_str("no quotas are kept yet: all begin full"),
+            Self::Kept(kept) => write!(formatter, "{} counters of quotas are kept", kept.len()),
+            Self::Damaged(damage, aside) => write!(
+                formatter,
+                "the state file was damaged ({damage}); it is now {}, and all quotas begin full again",
+                aside.display()
+            ),
+        }
+    }
+}
+
+/// The file, from start to end.
+#[derive(Debug)]
+pub struct LimitStateFile {
+    path: PathBuf,
+    /// Whether the last write failed. One writes at a time: an older snapshot never replaces a newer one.
+    failing: Mutex<bool>,
+}
+
+impl LimitStateFile {
+    /// Nothing is written yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, failing: Mutex::new(false) }
+    }
+
+    /// Writes what has changed, if anything has. Blocks, on some disks for long.
+    pub fn write(&self, limits: &LimitState) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(snapshot) = limits.quota_snapshot() else { return };
+        let result = write_whole(&self.path, &snapshot, Like { owner: None, mode: 0o600, old: Old::Goes }).map(drop);
+        match &result {
+            Ok(()) if *failing => log::info!(target: "limits", "{} is written again", self.path.display()),
+            Ok(()) => {}
+            Err(error) => {
+                limits.quota_snapshot_lost();
+                if !*failing {
+                    log::error!(target: "limits", "quotas are not kept: {} cannot be written: {error}", self.path.display());
+                }
+            }
+        }
+        *failing = result.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests;

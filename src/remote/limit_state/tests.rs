@@ -1,0 +1,89 @@
+//! A state file on a real disk: kept, lost, damaged, not writable.
+
+use super::*;
+use crate::{
+    limit::{Caller, Charge, Limits, Period, PeriodQuota, Plans, Quota, Terms},
+    remote::locked_file::tests::Folder,
+    time::Now,
+};
+use std::os::unix::fs::PermissionsExt;
+
+const NOW: Now = Now { monotonic_ns: 0, unix_ns: 1_800_000_000_000_000_000 };
+
+fn limits() -> Limits {
+    let plenty = Quota::new(1_000_000, 1_000_000).expect("a quota");
+    Limits {
+        global: plenty,
+        per_user: plenty,
+        per_address: plenty,
+        failures: plenty,
+        bulk_in_flight: 0,
+        max_users: 100,
+        plans: Plans::default(),
+        routes: Vec::new(),
+        dry_run: false,
+    }
+}
+
+/// What is left of ann's ten requests of the day after one more.
+fn ask(state: &LimitState) -> Option<u64> {
+    let quota = Some(PeriodQuota { requests: 10, period: Period::Day });
+    let caller = Caller { issuer: "i", subject: "ann", terms: Terms { per_user: limits().per_user, quota } };
+    let admission = state.admit(&limits(), &caller, Charge::User, NOW).ok()?;
+    admission.quota.map(|numbers| numbers.standing.remaining)
+}
+
+#[test]
+fn where_there_is_no_file_nothing_is_kept() {
+    let folder = Folder::new();
+    assert_eq!(read_limit_state(&folder.path("quotas")).ok(), Some(Found::Nothing));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_and_stays() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("quotas")).expect("the folder is new");
+    assert!(read_limit_state(&folder.path("quotas")).is_err());
+    assert!(folder.path("quotas").is_dir());
+}
+
+#[test]
+fn a_damaged_file_is_put_aside_and_none_replaces_another() {
+    let folder = Folder::new();
+    for (content, aside) in [("one", "quotas.damaged"), ("two", "quotas.damaged.1"), ("three", "quotas.damaged.2")] {
+        fs::write(folder.path("quotas"), content).expect("it is writable");
+        let found = read_limit_state(&folder.path("quotas")).expect("it can be put aside");
+        assert_eq!(found, Found::Damaged(Damage::NotAStateFile, folder.path(aside)));
+        assert!(found.to_string().contains(aside), "{found}");
+        assert!(!folder.path("quotas").exists());
+        assert_eq!(fs::read_to_string(folder.path(aside)).ok().as_deref(), Some(content));
+    }
+}
+
+#[test]
+fn what_was_written_is_found_and_only_the_owner_may_read_it() {
+    let folder = Folder::new();
+    let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("quotas")));
+    file.write(&state);
+    assert!(!folder.path("quotas").exists(), "nothing has changed yet");
+    assert_eq!(ask(&state), Some(9));
+    file.write(&state);
+    let mode = fs::metadata(folder.path("quotas")).expect("it was written").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let Ok(Found::Kept(kept)) = read_limit_state(&folder.path("quotas")) else { panic!("it is whole") };
+    assert_eq!(ask(&LimitState::restored(100, &kept, NOW)), Some(8));
+}
+
+#[test]
+fn a_write_that_fails_is_counted_and_tried_again_without_another_change() {
+    let folder = Folder::new();
+    let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("gone/quotas")));
+    assert_eq!(ask(&state), Some(9));
+    file.write(&state);
+    file.write(&state);
+    assert_eq!(state.quota_snapshots_lost(), 2);
+    fs::create_dir(folder.path("gone")).expect("the folder is new");
+    file.write(&state);
+    assert_eq!(state.quota_snapshots_lost(), 2);
+    assert!(matches!(read_limit_state(&folder.path("gone/quotas")), Ok(Found::Kept(kept)) if kept.len() == 1));
+}
