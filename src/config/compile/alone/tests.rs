@@ -67,6 +67,7 @@ fn sockets_logs_tokens_and_other_key_sets_are_not_written_over() {
     check_in(&folder, &format!("[admin]\naddress = \"unix:{socket}\"\n"), "admin.sock", "admin.address");
     check_in(&folder, &format!("[[listeners]]\naddress = \"unix:{socket}\"\n"), "admin.sock", "listeners.address");
     check("[log]\noutput = \"gateway.log\"\n", "sub/../gateway.log", "log.output");
+    check("[limits]\nstate_file = \"quotas\"\n", "quotas", "limits.state_file");
     check("[admin]\ntoken = { file = \"token\" }\n", "token", "admin.token");
     let second = "[[auth.issuers]]\nissuer = \"https://second.example\"\nclient_ids = \"any\"\n";
     check(&format!("{second}jwks_cache_file = \"sub/cache\"\n"), "link/cache", "auth.issuers.jwks_cache_file");

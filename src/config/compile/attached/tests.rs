@@ -184,18 +184,13 @@ fn a_key_cache_needs_a_folder_and_is_none() {
 }
 
 #[test]
-fn the_state_of_limits_needs_a_folder_is_none_and_has_its_file_to_itself() {
+fn the_state_of_limits_needs_a_folder_and_is_none() {
     let state = |name: &str, expected: &str| {
         assert_eq!(problems(&[], |file| Attached::LimitState { path: file(name) }), expected, "{name}");
     };
     state("var/quotas", "limits.state_file: cannot be made: there is no folder `var`");
     state("..", "limits.state_file: `..` is not a regular file");
     state("quotas", "");
-    let folder = Folder::with(&[("quotas", "damaged")]);
-    let path = folder.path("quotas");
-    let report = Report::new(&path, "", &[]);
-    check(&report, &[Attached::LimitState { path: Placed { at: 0, value: path.clone() } }]);
-    assert_eq!(report.into_problems().0.len(), 1, "it is the configuration itself");
 }
 
 #[test]
