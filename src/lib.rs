@@ -45,7 +45,9 @@
 //!
 //! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
 //! its name. `benches/forwarding` measures a forwarded request beside a bare pass-through, `benches/auth.rs` what it costs to judge
-//! a token. `fuzz/` holds what is fuzzed: bounded in every run of the tests, and by libFuzzer as long as one likes.
+//! a token, `benches/limits` what a decision of the limiter costs, its longest pauses and its memory. `fuzz/` holds what is fuzzed:
+//! bounded in every run of the tests, and by libFuzzer as long as one likes. `tests/loom` plays every interleaving of threads in the
+//! limiter, `tests/mutants` changes it in each small way to see that a test notices.
 //!
 //! # Invariants
 //!
@@ -64,7 +66,8 @@
 //! 6. A request is forwarded only for a verified token, or on a route that says `auth = "none"`: nobody else can make a
 //!    [`pipeline::Forward`], nor an [`auth::VerifiedToken`]. The compiler holds this, as the examples there show.
 //! 7. Over any time T a bucket admits at most `burst + rate × T`, however many threads race.
-//!    `one_user_at_a_stopped_clock_gets_the_burst_exactly`, `histories_decide_as_the_plain_limiter_does`
+//!    `one_user_at_a_stopped_clock_gets_the_burst_exactly`, `histories_decide_as_the_plain_limiter_does`,
+//!    `three_threads_of_two_users_spend_what_was_admitted`
 //! 8. The policies of one request are charged all together or not at all. `what_the_user_policy_refuses_costs_nothing_globally`,
 //!    `what_the_global_policy_refuses_costs_the_user_nothing_and_makes_no_entry`, `what_one_policy_refuses_costs_nothing_in_any_other`,
 //!    `what_all_four_spent_is_what_was_admitted_however_many_threads_race`

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by name, and runs them.
 #
-#   tests/run.sh              everything, as CI does: setup, lint, test, release
+#   tests/run.sh              everything, as CI does: setup, lint, test, loom, release
 #   tests/run.sh setup        only installs: Debian packages, npm packages, Python packages (in target/python)
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
+#   tests/run.sh loom         the limiter's races, every interleaving of them (tests/loom)
 #   tests/run.sh release      the demo, from the release build
 #   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
+#   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
+#                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
+#   tests/run.sh bench        benches/limits, with its bounds
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
 # Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node; asks for sudo only when it is not root and
@@ -84,6 +88,7 @@ setup() {
 lint() {
     say "lint: formatting"
     cargo fmt --check
+    cargo fmt --check --manifest-path tests/loom/Cargo.toml
     say "lint: clippy"
     cargo clippy --all-targets --locked -- -D warnings
     say "lint: documentation"
@@ -95,10 +100,34 @@ tests() {
     cargo test --locked "$@"
 }
 
+# A crate of its own, in a directory of its own: of the gateway it builds the limiter alone.
+loom() {
+    say "loom"
+    cargo test --locked --manifest-path tests/loom/Cargo.toml --target-dir target/loom
+}
+
 # The mutations in a plain run are few; this is for a night, or for a change in a parser.
 fuzz() {
     export FUZZ_RUNS=${FUZZ_RUNS:-1000000}
     tests --test fuzzing -- --nocapture
+}
+
+# In a crate of its own, which builds in seconds what would take the gateway a minute for each change. The kept seed of the
+# simulation plays in each run; one that reads forever is ended.
+mutants() {
+    local work=target/mutants file only=()
+    rm -rf "$work/src"
+    mkdir -p "$work/src"
+    cp tests/mutants/Cargo.toml "$work/"
+    cp -r tests/mutants/lib.rs src/limit src/time.rs "$work/src/"
+    for file in ${MUTANTS:-}; do only+=(--file "src/limit/$file"); done
+    say "mutants: ${MUTANTS:-all of src/limit}"
+    LIMIT_STEPS=${LIMIT_STEPS:-12000} cargo mutants --dir "$work" --in-place --output "$work" --no-shuffle --timeout 60 \
+        --exclude 'src/time.rs' "${only[@]}"
+}
+
+bench() {
+    LIMITS_CHECK=1 cargo bench --locked --bench limits
 }
 
 # The command that the README promises, in the build that it names: the same tests as for the debug build.
@@ -107,6 +136,8 @@ release() {
     cargo build --release --locked
     say "release: demo"
     STACKFLOW_GATEWAY=$PWD/target/release/stackflow-gateway cargo test --locked --test demo
+    say "release: an installation's limits in real time"
+    STACKFLOW_GATEWAY=$PWD/target/release/stackflow-gateway cargo test --locked --test limits_real_time -- --test-threads=1 --nocapture
 }
 
 case ${1:-all} in
@@ -114,9 +145,10 @@ case ${1:-all} in
         setup
         lint
         tests
+        loom
         release
         ;;
-    setup | lint | release | fuzz) "$1" ;;
+    setup | lint | loom | release | fuzz | mutants | bench) "$1" ;;
     test) tests "${@:2}" ;;
     *)
         if [[ ! -f tests/$1.rs ]]; then

@@ -11,8 +11,9 @@
 use super::{
     buckets::Buckets,
     gcra::{Empty, Quota, Standing},
+    sync::{Mutex, MutexGuard},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// The buckets of all addresses.
 #[derive(Debug)]
@@ -92,8 +93,11 @@ impl Addresses {
         quota.standing(quota.drained(bucket.tat, now, bucket.reserved), now)
     }
 
-    /// Forgets full buckets; returns how many.
+    /// Forgets full buckets; returns how many. The shared one stays, but lets go of what a larger quota left, as the others do.
     pub(super) fn sweep(&self, quota: Quota, now: u64) -> usize {
+        let mut shared = self.shared();
+        *shared = shared.swept(quota, now).unwrap_or_default();
+        drop(shared);
         self.own.sweep(|bucket| bucket.swept(quota, now))
     }
 

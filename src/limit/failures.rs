@@ -75,9 +75,8 @@ impl FailuresRefusal {
 }
 
 impl Failures {
-    /// With shards for far fewer than there may be: a sweep of very many holds up nobody but those who ask for tokens.
-    pub(super) fn new(most: usize) -> Self {
-        Self { buckets: Buckets::new(most / 64) }
+    pub(super) fn new(expected: usize) -> Self {
+        Self { buckets: Buckets::new(expected) }
     }
 
     fn attempt<T>(

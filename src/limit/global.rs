@@ -3,8 +3,10 @@
 //! A refusal is a load. Admissions are at most `rate` a second, so the line is written that seldom even in overload, and
 //! threads that only refuse do not take it from each other.
 
-use super::gcra::{Empty, Quota, Standing};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::{
+    gcra::{Empty, Quota, Standing},
+    sync::{AtomicU64, Ordering::Relaxed},
+};
 
 /// On a line of its own; 128 bytes because processors fetch lines in pairs. `Relaxed` suffices: the number guards nothing else.
 #[derive(Debug, Default)]

@@ -10,6 +10,9 @@
 //! - a day or month never gives out more than its quota, whatever the wall clock does;
 //! - nothing here grows beyond `max_users` entries per map.
 //!
+//! Beside the unit tests: `tests/loom` plays all interleavings of the threads that meet here, and `tests/run.sh mutants` sees that each
+//! small change to these files fails a test.
+//!
 //! What it does not do: read a clock, know routes or tokens, write headers, wait.
 
 mod decision;
@@ -22,12 +25,14 @@ mod gcra;
 mod global;
 mod key;
 mod limits;
+mod live;
 mod period;
 mod plans;
 mod policy;
 mod quotas;
 mod shown;
 mod state_file;
+mod sync;
 
 pub use address::AddressCharge;
 pub use bulk::BulkSlot;

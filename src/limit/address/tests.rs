@@ -119,6 +119,15 @@ fn a_sweep_keeps_what_somebody_holds_a_reservation_of() {
 }
 
 #[test]
+fn a_sweep_lets_go_of_what_a_larger_quota_left_in_the_shared_bucket() {
+    let (addresses, large, small) = (addresses(), quota(1, 100), quota(1, 2));
+    (0..100).for_each(|_| drop(addresses.reserve(large, KEY, 0, 0).expect("BUG: within the burst")));
+    assert_eq!(addresses.standing(small, KEY, 0, 0).full_in_ns, 100 * SECOND);
+    addresses.sweep(small, 0);
+    assert_eq!(addresses.standing(small, KEY, 0, 0).full_in_ns, 2 * SECOND);
+}
+
+#[test]
 fn a_sweep_keeps_live_buckets() {
     let (addresses, quota) = (addresses(), quota(1, 2));
     drop(reserved(&addresses, quota, 0));

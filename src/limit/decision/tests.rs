@@ -4,7 +4,7 @@ use super::{
     super::{gcra::tests::quota, plans::Plans},
     *,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 mod policies;
 mod simulation;
@@ -370,5 +370,48 @@ fn a_refused_new_user_costs_no_allocation() {
 #[test]
 fn empty_buckets_for_a_million_users_take_little_memory() {
     let counted = allocation_counter::measure(|| drop(LimitState::new(1_000_000)));
-    assert!(counted.bytes_max < 256 * 1024, "{} bytes", counted.bytes_max);
+    assert!(counted.bytes_max < 1024 * 1024, "{} bytes", counted.bytes_max);
+}
+
+/// With what growing took for a while.
+#[test]
+fn a_million_users_take_at_most_72_megabytes() {
+    let limits = Limits { global: quota(1, 2_000_000), max_users: 1_000_000, ..limits() };
+    let mut users = 0;
+    let counted = allocation_counter::measure(|| {
+        let state = LimitState::new(1_000_000);
+        let mut subject = String::new();
+        for index in 0..1_000_000 {
+            subject.clear();
+            write!(subject, "user-{index}").expect("BUG: a string takes everything");
+            spend(&state, &limits, &subject, 1, 0);
+        }
+        users = state.users();
+    });
+    assert_eq!(users, 1_000_000);
+    assert!(counted.bytes_max <= 72_000_000, "{} bytes", counted.bytes_max);
+}
+
+/// Only a full bucket is forgotten: strangers who fill the map find no room, and who is limited stays so.
+#[test]
+fn a_flood_of_new_subjects_does_not_free_a_user_who_is_limited() {
+    let (state, limits) = (LimitState::new(10), Limits { max_users: 50, per_user: quota(1, 10), ..limits() });
+    spend(&state, &limits, "ann", 10, 0);
+    for round in 0..9 {
+        (0..200).for_each(|stranger| spend(&state, &limits, &format!("{round}-{stranger}"), 1, 0));
+        state.sweep(&limits, at(SECOND / 2));
+        assert_eq!(ask(&state, &limits, "ann", SECOND / 2).expect_err("BUG: still limited").policy, Policy::User);
+    }
+    assert_eq!((state.users(), state.overflow()), (50, 9 * 200 - 49));
+    assert!(ask(&state, &limits, "ann", SECOND).is_ok() && ask(&state, &limits, "ann", SECOND).is_err());
+}
+
+/// Who knows which subjects meet in one process knows nothing of another one.
+#[test]
+fn which_subjects_meet_in_a_shard_differs_between_two_instances() {
+    let meeting = |state: &LimitState| {
+        let shard = |index: u64| state.keys.user(ISSUER, &index.to_string()) % 64;
+        (1..200).filter(|index| shard(*index) == shard(0)).collect::<Vec<_>>()
+    };
+    assert_ne!(meeting(&LimitState::new(10)), meeting(&LimitState::new(10)));
 }

@@ -39,11 +39,11 @@ impl Oracle {
 }
 
 fn rates() -> impl Strategy<Value = u64> {
-    prop_oneof![1..=20_u64, 1..=Quota::MAX_RATE, Just(100), Just(5_000), Just(3), Just(Quota::MAX_RATE)]
+    prop_oneof![1..=20_u64, 1..=Quota::MAX_RATE, Just(100), Just(5_000), Just(3), Just(1), Just(Quota::MAX_RATE)]
 }
 
 fn bursts() -> impl Strategy<Value = u64> {
-    prop_oneof![1..=5_u64, 1..=40_u64, 1..=20_000_u64]
+    prop_oneof![4 => 1..=5_u64, 4 => 1..=40_u64, 4 => 1..=20_000_u64, 1 => Just(1), 1 => Just(Quota::MAX_BURST)]
 }
 
 /// Gaps around nothing, around one interval, around the time to refill the bucket, and anything up to 3 s.
@@ -165,6 +165,43 @@ proptest! {
             kept = quota.charge(kept, now).unwrap_or(kept);
             swept = quota.charge(swept, now).unwrap_or(swept);
         }
+    }
+
+    /// The clock ends after 584 years, and refuses there instead of wrapping round to a full bucket.
+    #[test]
+    fn up_to_the_end_of_the_clock_it_decides_as_at_its_beginning(
+        rate in rates(), burst in bursts(), before_end in prop::collection::vec(0..5 * SECOND_NS, 1..60)
+    ) {
+        let (quota, mut tat) = (quota(rate, burst), 0);
+        let mut exact = 0_u128;
+        for now in before_end.into_iter().map(|before| u64::MAX - before) {
+            let charged = exact.max(now.into()) + u128::from(quota.interval_ns);
+            let fits = charged <= u128::from(u64::MAX) && charged - u128::from(now) <= u128::from(quota.capacity_ns);
+            match quota.charge(tat, now) {
+                Ok(next) => {
+                    prop_assert!(fits && u128::from(next) == charged);
+                    (tat, exact) = (next, charged);
+                }
+                Err(empty) => {
+                    prop_assert!(!fits && empty.wait_ns >= 1 && empty.standing.remaining == 0);
+                }
+            }
+        }
+    }
+
+    /// Times that jump about by more than a bucket holds, in both directions.
+    #[test]
+    fn a_clock_that_jumps_about_admits_no_more_in_any_window(
+        rate in rates(), burst in 1..20_u64, times in prop::collection::vec(0..100 * SECOND_NS, 1..150)
+    ) {
+        let (quota, mut tat, mut admitted) = (quota(rate, burst), 0, Vec::new());
+        for now in times {
+            if let Ok(charged) = quota.charge(tat, now) {
+                tat = charged;
+                admitted.push(now);
+            }
+        }
+        prop_assert!(holds_the_bound(quota, &admitted));
     }
 
     #[test]

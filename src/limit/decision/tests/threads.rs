@@ -1,7 +1,10 @@
 //! Many threads at once: counts must come out exactly, not nearly.
 
 use super::{super::super::gcra::tests::holds_the_bound, *};
-use std::{sync::Barrier, thread};
+use std::{
+    sync::{Barrier, atomic::AtomicU64},
+    thread,
+};
 
 /// Runs `work` on four threads that start together and returns what each found.
 pub(super) fn on_four_threads<R: Send>(work: impl Fn(u64) -> R + Sync) -> Vec<R> {
@@ -97,4 +100,62 @@ fn address_reservations_that_all_end_well_leave_a_full_bucket() {
         }
     });
     assert_eq!(state.address_standing(&limits, address, at(0)).remaining, 1_900);
+}
+
+/// All of many users at once, each far beyond its burst, and nobody short of it by one.
+#[test]
+fn every_one_of_many_users_gets_the_burst_exactly_at_a_stopped_clock() {
+    let (state, limits) = (LimitState::new(10), Limits { per_user: quota(1, 30), global: quota(1, 100_000), ..limits() });
+    let subjects: Vec<String> = (0..200).map(|index| format!("user-{index}")).collect();
+    let admitted = on_four_threads(|thread| {
+        let asked =
+            (0..20).flat_map(|_| subjects.iter().cycle().skip(usize::try_from(50 * thread).unwrap_or(0)).take(subjects.len()));
+        asked.filter(|subject| ask(&state, &limits, subject, 9).is_ok()).count()
+    });
+    assert_eq!(admitted.iter().sum::<usize>(), 200 * 30);
+    assert!(subjects.iter().all(|subject| remaining(&state, &limits, subject, 9) == 0));
+    assert_eq!(state.global_tokens(&limits, at(9)), 100_000 - 200 * 30);
+}
+
+/// What came of requests at a clock that all threads move.
+#[derive(Default)]
+struct Found {
+    admitted: Vec<u64>,
+    refused: Vec<u64>,
+}
+
+fn hammer(state: &LimitState, limits: &Limits, clock: &AtomicU64, subject: &str) -> Found {
+    let mut found = Found::default();
+    for _ in 0..3_000 {
+        let now = clock.fetch_add(10_000, Relaxed);
+        let list = if ask(state, limits, subject, now).is_ok() { &mut found.admitted } else { &mut found.refused };
+        list.push(now);
+    }
+    found
+}
+
+/// Four threads make 12,000 requests in 120 ms, after one at 0. No window admits too many; and a bucket that was never full between
+/// its first charge and a refusal has lost no token: what was admitted by then has filled it, to within one token.
+fn assert_exact(quota: Quota, limits: &Limits, subjects: [&str; 4]) {
+    let (state, clock) = (LimitState::new(10), AtomicU64::new(0));
+    spend(&state, limits, subjects[0], 1, 0);
+    let subject = |thread: u64| subjects[usize::try_from(thread).unwrap_or(0)];
+    let found = on_four_threads(|thread| hammer(&state, limits, &clock, subject(thread)));
+    let admitted: Vec<u64> = found.iter().flat_map(|found| &found.admitted).copied().chain([0]).collect();
+    assert!(holds_the_bound(quota, &admitted));
+    let refused_at = found.iter().flat_map(|found| &found.refused).max().expect("BUG: more than a burst");
+    let least = quota.burst() + refused_at / SECOND.div_ceil(quota.rate()) - 1;
+    assert!(admitted.len() as u64 >= least, "{} admitted of at least {least}", admitted.len());
+}
+
+#[test]
+fn one_user_at_a_clock_that_threads_move_gets_what_the_windows_allow_and_no_less() {
+    let limits = Limits { per_user: quota(1_000, 20), ..limits() };
+    assert_exact(limits.per_user, &limits, ["ann"; 4]);
+}
+
+#[test]
+fn users_and_global_at_a_clock_that_threads_move_get_what_the_windows_allow_and_no_less() {
+    let limits = Limits { per_user: quota(1_000_000, 100_000), global: quota(2_000, 300), ..limits() };
+    assert_exact(limits.global, &limits, ["ann", "bob", "cat", "dan"]);
 }
