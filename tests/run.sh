@@ -7,6 +7,7 @@
 #   tests/run.sh test         unit tests, integration tests, documentation tests
 #   tests/run.sh loom         the limiter's races, every interleaving of them (tests/loom)
 #   tests/run.sh release      the demo, from the release build
+#   tests/run.sh real-time    an installation's limits, 10,000 at once and 5,000 a second, in real time
 #   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
@@ -136,7 +137,12 @@ release() {
     cargo build --release --locked
     say "release: demo"
     STACKFLOW_GATEWAY=$PWD/target/release/stackflow-gateway cargo test --locked --test demo
-    say "release: an installation's limits in real time"
+}
+
+# The numbers of an installation, which take a machine that is not busy; the debug build's tests have smaller ones.
+real_time() {
+    cargo build --release --locked
+    say "an installation's limits in real time"
     STACKFLOW_GATEWAY=$PWD/target/release/stackflow-gateway cargo test --locked --test limits_real_time -- --test-threads=1 --nocapture
 }
 
@@ -149,6 +155,7 @@ case ${1:-all} in
         release
         ;;
     setup | lint | loom | release | fuzz | mutants | bench) "$1" ;;
+    real-time) real_time ;;
     test) tests "${@:2}" ;;
     *)
         if [[ ! -f tests/$1.rs ]]; then
