@@ -199,11 +199,13 @@ impl LimitState {
         Ok(judged)
     }
 
-    /// Charges global if it and all before it agree.
+    /// Charges global if it and all before it agree. Its line is touched once: each touch may have to fetch it from another core.
     fn charge_global<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<T, Refused> {
-        let (agreed, ()) = both(judged, self.peek_global(asked))?;
-        let charged = self.global.charge(asked.limits.global, asked.now.monotonic_ns);
-        charged.map(|()| agreed).map_err(Refused::by(Policy::Global))
+        let charged = match judged {
+            Ok(_) => self.global.charge(asked.limits.global, asked.now.monotonic_ns).map_err(Refused::by(Policy::Global)),
+            Err(_) => self.peek_global(asked),
+        };
+        both(judged, charged).map(|(agreed, ())| agreed)
     }
 
     fn peek_global(&self, asked: &Asked<'_>) -> Result<(), Refused> {

@@ -4,8 +4,10 @@
 
 use super::sync::{AtomicUsize, Ordering::Relaxed};
 
-/// Entries of one map. `Relaxed` suffices: the number guards nothing else.
+/// Entries of one map. `Relaxed` suffices: the number guards nothing else. On a line of its own: what lies beside it, each request
+/// reads.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Live(AtomicUsize);
 
 impl Live {
