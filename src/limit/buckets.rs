@@ -110,11 +110,11 @@ impl<V: Copy> Buckets<V> {
     pub(super) fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> usize {
         let (mut forgotten, mut breath) = (0, Breath::default());
         for shard in &self.shards {
-            let Swept { gone, left } = shard.sweep(&keep);
+            let swept = shard.sweep(&keep);
             // At once, or the map would seem full of what is gone.
-            self.live.leave(gone);
-            forgotten += gone;
-            if breath.is_due(gone + left) {
+            self.live.leave(swept.gone);
+            forgotten += swept.gone;
+            if breath.is_due(&swept) {
                 thread::yield_now();
             }
         }
@@ -129,8 +129,8 @@ impl<V: Copy> Buckets<V> {
 
 impl Breath {
     /// Counts entries that were passed; whether it is time to give the processor up.
-    fn is_due(&mut self, entries: usize) -> bool {
-        self.passed += entries;
+    fn is_due(&mut self, swept: &Swept) -> bool {
+        self.passed += swept.gone + swept.left;
         let due = self.passed >= BREATH;
         if due {
             self.passed = 0;

@@ -118,6 +118,19 @@ fn a_sweep_keeps_what_somebody_holds_a_reservation_of() {
     assert_eq!((addresses.sweep(quota, 1_000 * SECOND), addresses.len()), (1, 0));
 }
 
+/// Where limits are only tried, a request goes on past an empty bucket.
+#[test]
+fn what_is_not_charged_takes_no_token_and_gives_none_back() {
+    let (addresses, quota) = (addresses(), quota(1, 2));
+    let charge = reserved(&addresses, quota, 0);
+    let nothing = addresses.no_charge(quota, charge.standing);
+    assert_eq!((charge.is_taken(), nothing.is_taken()), (true, false));
+    drop(nothing);
+    assert_eq!(remaining(&addresses, quota, 0), 1);
+    addresses.no_charge(quota, charge.standing).refund();
+    assert_eq!(remaining(&addresses, quota, 0), 1);
+}
+
 #[test]
 fn a_sweep_lets_go_of_what_a_larger_quota_left_in_the_shared_bucket() {
     let (addresses, large, small) = (addresses(), quota(1, 100), quota(1, 2));

@@ -173,7 +173,8 @@ fn each_entry_is_looked_at_once() {
 #[test]
 fn a_sweep_takes_a_breath_after_so_many_entries() {
     let mut breath = Breath::default();
-    let due = [BREATH - 1, 0, 1, 1, BREATH - 2, 1, 5 * BREATH].map(|entries| breath.is_due(entries));
+    let swept = [(BREATH - 3, 2), (0, 0), (0, 1), (1, 0), (0, BREATH - 2), (1, 0), (BREATH, 4 * BREATH)];
+    let due = swept.map(|(gone, left)| breath.is_due(&Swept { gone, left }));
     assert_eq!(due, [false, false, true, false, false, true, true]);
 }
 
