@@ -34,6 +34,21 @@ fn at_a_stopped_clock_threads_take_the_burst_exactly() {
     assert_eq!((admitted, bucket.standing(quota, 7).remaining), (300_000, 0));
 }
 
+/// A race that is lost is run again, not given up.
+#[test]
+fn no_thread_is_refused_while_there_is_a_token() {
+    let (bucket, quota, start) = (GlobalBucket::default(), quota(5_000, 400_000), Barrier::new(4));
+    let refused = || {
+        start.wait();
+        (0..100_000).filter(|_| bucket.charge(quota, 7).is_err()).count()
+    };
+    let refused: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(refused)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("BUG: a taking thread panicked")).sum()
+    });
+    assert_eq!((refused, bucket.standing(quota, 7).remaining), (0, 0));
+}
+
 #[test]
 fn a_sweep_lets_go_of_what_a_larger_quota_left() {
     let bucket = GlobalBucket::default();

@@ -155,23 +155,34 @@ fn a_sweep_loses_no_charge_that_comes_meanwhile() {
     });
 }
 
+/// Ten seconds of debt under an old quota, of which the new one keeps one.
+fn leave_global_debt(state: &LimitState, limits: &Limits) {
+    let old = Limits { global: quota(1, 10), ..limits.clone() };
+    (0..10).for_each(|_| assert!(state.admit_anonymous(&old, Charge::User, at(0)).is_ok()));
+}
+
+fn sweep_at_0(state: &LimitState, limits: &Limits) -> bool {
+    state.sweep(limits, at(0));
+    true
+}
+
+/// The new quota's charge comes at 1 s.
+fn charge_at_1(state: &LimitState, limits: &Limits) -> bool {
+    state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok()
+}
+
 #[test]
 fn a_sweep_that_lets_go_of_leftover_debt_loses_no_global_charge() {
-    // Ten seconds of debt under the old quota, of which the new one keeps one; the new quota's charge comes at 1 s.
-    let before: fn(&LimitState, &Limits) = |state, limits| {
-        let old = Limits { global: quota(1, 10), ..limits.clone() };
-        (0..10).for_each(|_| assert!(state.admit_anonymous(&old, Charge::User, at(0)).is_ok()));
-    };
-    let work: [Work<bool>; 2] = [
-        |state, limits| {
-            state.sweep(limits, at(0));
-            true
-        },
-        |state, limits| state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok(),
-    ];
-    play(None, &limits(1, 1), before, work, |state, limits, [_, admitted]| {
-        let later = state.admit_anonymous(limits, Charge::User, at(SECOND)).is_ok();
-        assert_eq!(u64::from(admitted) + u64::from(later), 1, "the sweep gave one token back, once");
+    play(None, &limits(1, 1), leave_global_debt, [sweep_at_0, charge_at_1], |state, limits, [_, admitted]| {
+        assert_eq!(count([admitted, charge_at_1(state, limits)]), 1, "the sweep gave one token back, once");
+    });
+}
+
+#[test]
+fn two_sweeps_that_let_go_of_leftover_debt_lose_no_global_charge_between_them() {
+    let work: [Work<bool>; 3] = [sweep_at_0, sweep_at_0, charge_at_1];
+    play(Some(2), &limits(1, 1), leave_global_debt, work, |state, limits, [_, _, admitted]| {
+        assert_eq!(count([admitted, charge_at_1(state, limits)]), 1, "one token came back, once");
     });
 }
 
