@@ -15,7 +15,7 @@ use crate::{
     auth::{AuthError, Credentials, InvalidReason, IssuerIndex, UnverifiedToken, VerifiedToken, credentials},
     config::{GENERAL_ALLOW, GENERAL_METHODS, Gateway, Route, UnknownPaths},
     cors::{CorsPolicy, RequestOrigin},
-    limit::{AddressCharge, Charge, Policy, Refusal, Shown},
+    limit::{AddressCharge, Policy, Refusal, Shown},
     reply::{Outcome, Rejection, Reply},
     request::Request,
     route::{Place, judge},
@@ -26,6 +26,7 @@ use crate::{
 use bytes::Bytes;
 use forward::Way;
 use http::{HeaderValue, Method, StatusCode, header};
+use limiting::charge_of;
 use std::{borrow::Cow, sync::Arc};
 
 /// Judges a request.
@@ -122,7 +123,7 @@ impl<'a> Walk<'a> {
         };
         self.principal = Some(Arc::clone(&principal));
         self.authorize(route, place, &principal)?;
-        let bulk = self.admit(route.map_or(Charge::User, |route| route.limit), &principal)?;
+        let bulk = self.admit(charge_of(route), &principal)?;
         self.validate(route)?;
         Ok(Action::Forward(Forward::proven(self.gateway, self.request, way, principal, bulk)))
     }
@@ -373,7 +374,7 @@ impl<'a> Walk<'a> {
         }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         self.check_body_bound(way.route)?;
-        self.admit_anonymous(way.route.map_or(Charge::User, |route| route.limit), charge)?;
+        self.admit_anonymous(charge_of(way.route), charge)?;
         self.validate(way.route)?;
         Ok(Action::Forward(forward))
     }

@@ -49,9 +49,7 @@ impl ResponseHeaders {
             put(name.clone(), value.clone());
         }
     }
-}
 
-impl ResponseHeaders {
     /// What a decision of this moment shows.
     #[must_use]
     pub fn new(shown: Shown, origin: RequestOrigin, request_id: HeaderValue, decided: Now) -> Self {

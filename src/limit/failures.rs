@@ -5,8 +5,8 @@
 //! otherwise a guess would be tried all the same, and its answer would tell. Only a wrong secret takes a token.
 //!
 //! Whether the client exists is not asked: names that nobody has are counted like those of accounts, or the limit would tell
-//! which exist. Who invents names gets a bucket for each; every attempt has cost the address a token before, so an address
-//! keeps no more of them than it has tokens while one refills. At the bound a pair without a bucket is judged by its address
+//! which exist. Who invents names gets a bucket for each; every attempt has cost the address a token before (unless limits are only
+//! tried), so an address keeps no more of them than it has tokens while one refills. At the bound a pair without a bucket is judged by its address
 //! alone: sharing one bucket would lock accounts out instead.
 //!
 //! The bucket's shard stays locked while the secret is compared (a hash of at most a form's 16 KiB, some 10 µs), which makes

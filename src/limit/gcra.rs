@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
 
 /// How much older than a sweep's the time of a request under way may be. Requests carry the moment at which it was read, so a
 /// sweep may be ahead of them; it must not forget, or lower, what such a request would still have to respect.

@@ -88,7 +88,9 @@ impl RouteQuota {
 }
 
 impl Charge {
-    pub(super) fn route(self) -> Option<RouteQuota> {
+    /// The limit of the route alone.
+    #[must_use]
+    pub fn route(self) -> Option<RouteQuota> {
         match self {
             Self::Route(route) => Some(route),
             Self::User | Self::Exempt => None,

@@ -2,7 +2,7 @@
 
 use crate::time::{civil, days_since_1970};
 
-const DAY_NS: u64 = 86_400_000_000_000;
+pub(super) const DAY_NS: u64 = 86_400_000_000_000;
 
 /// `period` of a quota, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Span {
 
     /// Whether it begins more than its own length from now: only a clock that was wrong has been there.
     pub(super) fn is_far_ahead(self, unix_ns: u64) -> bool {
-        (u64::from(self.first_day) * DAY_NS).saturating_sub(unix_ns) > self.length_ns()
+        u64::from(self.first_day).saturating_mul(DAY_NS).saturating_sub(unix_ns) > self.length_ns()
     }
 
     /// How long it is.

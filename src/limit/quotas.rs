@@ -17,20 +17,16 @@
 
 use super::{
     buckets::Buckets,
-    gcra::{Empty, Standing},
+    gcra::{Empty, SECOND_NS, Standing},
     key::KeyHasher,
-    period::{PeriodQuota, Span},
+    period::{DAY_NS, PeriodQuota, Span},
     state_file::{self, Kept, KeptCounter},
 };
 use crate::time::Now;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-const SECOND_NS: u64 = 1_000_000_000;
-/// How much fuller a shard may be than one of the buckets: a sweep that finds nothing due only compares two numbers a counter.
-const COUNTERS_PER_SHARD_MORE: usize = 4;
-
 /// By how much two readings of a wall clock may be wrong against each other, before a period that is over is opened again.
-const CLOCK_ERROR_NS: u64 = 86_400 * SECOND_NS;
+const CLOCK_ERROR_NS: u64 = DAY_NS;
 
 /// All counters.
 #[derive(Debug)]
@@ -62,26 +58,17 @@ struct Used {
 impl Quotas {
     /// None used, under a fresh secret.
     pub(super) fn new(expected: usize) -> Self {
-        Self {
-            keys: KeyHasher::random(),
-            used: Buckets::new(expected / COUNTERS_PER_SHARD_MORE),
-            changed: AtomicBool::new(false),
-        }
+        Self { keys: KeyHasher::random(), used: Buckets::new(expected), changed: AtomicBool::new(false) }
     }
 
     /// As it was kept; of more than `most` counters those of periods that are over stay out first.
     pub(super) fn restored(kept: &Kept, most: usize, now: Now) -> Self {
-        let quotas = Self {
-            keys: KeyHasher::new(kept.secret),
-            used: Buckets::new(most / COUNTERS_PER_SHARD_MORE),
-            changed: AtomicBool::new(false),
-        };
+        let quotas = Self { keys: KeyHasher::new(kept.secret), used: Buckets::new(most), changed: AtomicBool::new(false) };
         let (over, live): (Vec<&KeptCounter>, Vec<_>) =
             kept.counters.iter().partition(|counter| Span::named(counter.period).is_over(now.unix_ns));
         for counter in live.into_iter().chain(over) {
-            let span = Span::named(counter.period);
-            // The clock may be wrong at boot: it is kept for as long as it may have left.
-            let keep_until_s = keep_until_s(now, span.length_ns());
+            // The clock may be wrong at boot: it is kept for as long as it was to be, and the time in between does not count.
+            let keep_until_s = second(now).saturating_add(counter.keep_s);
             let used = Used { requests: counter.requests, period: counter.period, keep_until_s };
             // At the bound the rest is let go.
             let _ = quotas.used.with(counter.key, |bucket| bucket.store(used, most));
@@ -131,9 +118,9 @@ impl Quotas {
     /// Forgets what is surely over; returns how many.
     pub(super) fn sweep(&self, most: usize, now: Now) -> usize {
         let crowded = self.used.len() >= most;
-        let second = now.monotonic_ns / SECOND_NS;
+        let second = second(now);
         let forgotten = self.used.sweep(|used| {
-            let due = u64::from(used.keep_until_s) <= second;
+            let due = used.keep_until_s <= second;
             // Of most of them the calendar is not asked.
             let over = (due || crowded) && Span::named(used.period).is_over(now.unix_ns);
             let made_up = due && crowded && Span::named(used.period).is_far_ahead(now.unix_ns);
@@ -151,12 +138,16 @@ impl Quotas {
     }
 
     /// All counters as a file, if any has changed since the last one.
-    pub(super) fn snapshot(&self) -> Option<Vec<u8>> {
+    pub(super) fn snapshot(&self, now: Now) -> Option<Vec<u8>> {
         if !self.changed.swap(false, Relaxed) {
             return None;
         }
-        Some(state_file::encode(&self.keys.secret(), self.used.len(), |add| {
-            self.used.each(|key, used| add(KeptCounter { key, period: used.period, requests: used.requests }));
+        // With room for some that come meanwhile: a shard is locked while its counters are added.
+        let (live, now_s) = (self.used.len(), second(now));
+        Some(state_file::encode(&self.keys.secret(), live + live / 16 + 64, |add| {
+            self.used.each(|key, Used { requests, period, keep_until_s }| {
+                add(KeptCounter { key, period, requests, keep_s: keep_until_s.saturating_sub(now_s) });
+            });
         }))
     }
 
@@ -181,6 +172,11 @@ fn judge(quota: PeriodQuota, used: u64, left_ns: u64) -> Result<Standing, Empty>
 /// "Full again" is at the period's end, also when little is used.
 fn standing(quota: PeriodQuota, used: u64, left_ns: u64) -> Standing {
     Standing { limit: quota.requests, remaining: quota.requests.saturating_sub(used), full_in_ns: left_ns }
+}
+
+/// Whole seconds since the process started.
+fn second(now: Now) -> u32 {
+    u32::try_from(now.monotonic_ns / SECOND_NS).unwrap_or(u32::MAX)
 }
 
 /// Until when a counter stays whose period ends after so much time. A u32 of seconds is 136 years.

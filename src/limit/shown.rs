@@ -2,12 +2,10 @@
 //! draft-ietf-httpapi-ratelimit-headers.
 
 use super::{
-    gcra::{Quota, Standing},
+    gcra::{Quota, SECOND_NS, Standing},
     period::Span,
     policy::Policy,
 };
-
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// The policies that a response shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What `limits.state_file` holds, as bytes: the counters of all quotas, and the secret under which users became their keys.
 //!
-//! 20 bytes a counter: a million users are 20 MB, which is written in a moment. No names: a key is a hash that only this file can
+//! 24 bytes a counter: a million users are 24 MB, which is written in a moment. No names: a key is a hash that only this file can
 //! explain, and who has the file can ask it about a name, but not read one out of it. What was written in part, or has changed
 //! since, is found by a sum over the whole and refused as a whole: of a quota it matters that none of it is missing.
 
@@ -11,7 +11,7 @@ use std::{fmt, hash::Hasher};
 const TITLE: &[u8; 27] = b"stackflow-gateway limits 1\n";
 const SECRET: usize = 16;
 const COUNT: usize = 8;
-const COUNTER: usize = 20;
+const COUNTER: usize = 24;
 const SUM: usize = 8;
 
 /// What is kept over a restart.
@@ -27,6 +27,8 @@ pub(super) struct KeptCounter {
     pub(super) key: u64,
     pub(super) period: u32,
     pub(super) requests: u64,
+    /// Seconds for which it was to be kept on.
+    pub(super) keep_s: u32,
 }
 
 /// Why a file cannot be used.
@@ -48,11 +50,12 @@ pub(super) fn encode(secret: &[u8; SECRET], expected: usize, each: impl FnOnce(&
     bytes.extend_from_slice(secret);
     bytes.extend_from_slice(&[0; COUNT]);
     let (mut count, begin) = (0_u64, bytes.len());
-    each(&mut |KeptCounter { key, period, requests }| {
+    each(&mut |KeptCounter { key, period, requests, keep_s }| {
         count += 1;
         bytes.extend_from_slice(&key.to_le_bytes());
         bytes.extend_from_slice(&period.to_le_bytes());
         bytes.extend_from_slice(&requests.to_le_bytes());
+        bytes.extend_from_slice(&keep_s.to_le_bytes());
     });
     bytes[begin - COUNT..begin].copy_from_slice(&count.to_le_bytes());
     let sum = sum(secret, &bytes);
@@ -97,11 +100,13 @@ impl Kept {
 impl KeptCounter {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (key, rest) = bytes.split_first_chunk()?;
-        let (period, requests) = rest.split_first_chunk()?;
+        let (period, rest) = rest.split_first_chunk()?;
+        let (requests, keep_s) = rest.split_first_chunk()?;
         Some(Self {
             key: u64::from_le_bytes(*key),
             period: u32::from_le_bytes(*period),
-            requests: u64::from_le_bytes(requests.try_into().ok()?),
+            requests: u64::from_le_bytes(*requests),
+            keep_s: u32::from_le_bytes(keep_s.try_into().ok()?),
         })
     }
 }

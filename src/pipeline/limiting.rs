@@ -5,9 +5,15 @@
 use super::{Judged, Target, Walk};
 use crate::{
     auth::VerifiedToken,
+    config::Route,
     limit::{AddressCharge, BulkSlot, Caller, Charge, Numbers, Policy, Refusal, Shown},
     reply::Rejection,
 };
+
+/// What a request to this route is charged; without a route, what all are.
+pub(super) fn charge_of(route: Option<&Route>) -> Charge {
+    route.map_or(Charge::User, |route| route.limit)
+}
 
 impl Walk<'_> {
     /// `per_address` pays for all that does not end authenticated.
@@ -23,7 +29,7 @@ impl Walk<'_> {
             }
             Err(refusal) => {
                 self.refuse(refusal)?;
-                Ok(self.state.limits.no_charge(&self.gateway.limits, self.request.client, self.now))
+                Ok(self.state.limits.no_charge(&self.gateway.limits, refusal.standing))
             }
         }
     }
@@ -99,15 +105,13 @@ impl Walk<'_> {
     }
 
     /// A refusal shows the policy that refuses. The IETF's field of policies should not change from one response to the next, so
-    /// it keeps the others that hold for the request.
+    /// it keeps the others of a user's request.
     pub(super) fn shown_refusal(&self, refusal: &Refusal) -> Shown {
         let main = refusal.numbers();
         let (true, Some(principal)) = (self.gateway.ietf_headers, &self.principal) else { return main.into() };
         let (caller, limits) = (self.caller(principal), &self.state.limits);
-        let charge = match self.target {
-            Target::Route(index) => self.gateway.routes.get(index.0).map_or(Charge::User, |route| route.limit),
-            Target::None | Target::Outside | Target::Unknown | Target::Ping | Target::Token | Target::Jwks => Charge::User,
-        };
+        let route = if let Target::Route(index) = self.target { self.gateway.routes.get(index.0) } else { None };
+        let charge = charge_of(route);
         let user = Some(self.user_as_it_is(&caller));
         let others = [user, limits.route_numbers(charge, self.now), limits.quota_numbers(&caller, self.now)];
         Shown { main, also: others.map(|other| other.filter(|other| other.policy != main.policy)) }

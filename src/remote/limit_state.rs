@@ -13,6 +13,7 @@ use super::files::{Like, Old, write_whole};
 use crate::{
     config::files::read_bytes,
     limit::{Damage, Kept, LimitState},
+    time::Now,
 };
 use std::{
     fmt, fs, io,
@@ -21,7 +22,7 @@ use std::{
 };
 
 /// As many bytes as the counters of 200 million users take, twice what `max_users` may be.
-const LONGEST: u64 = 4_000_000_100;
+const LONGEST: u64 = 4_800_000_100;
 
 /// What was found at start.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,9 +96,9 @@ impl LimitStateFile {
     }
 
     /// Writes what has changed, if anything has. Blocks, on some disks for long.
-    pub fn write(&self, limits: &LimitState) {
+    pub fn write(&self, limits: &LimitState, now: Now) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(snapshot) = limits.quota_snapshot() else { return };
+        let Some(snapshot) = limits.quota_snapshot(now) else { return };
         let result = write_whole(&self.path, &snapshot, Like { owner: None, mode: 0o600, old: Old::Goes }).map(drop);
         match &result {
             Ok(()) if *failing => log::info!(target: "limits", "{} is written again", self.path.display()),

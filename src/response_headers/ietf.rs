@@ -1,5 +1,5 @@
 //! `RateLimit` and `RateLimit-Policy` after draft-ietf-httpapi-ratelimit-headers-10: lists of structured fields (RFC 9651), an item
-//! for each policy that judged the request.
+//! for each policy that judged the request, but global and bulk, which are shown only when they refuse.
 //!
 //! - `RateLimit-Policy: "user";q=100;w=1`: the capacity, and the seconds in which that much is given out, rounded up.
 //! - `RateLimit: "user";r=99;t=1`: what is left, and the seconds until there is more than that, rounded up; no `t` where nothing is

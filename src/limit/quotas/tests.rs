@@ -4,7 +4,6 @@ use super::*;
 use crate::limit::{Damage, Period};
 use std::{collections::BTreeMap, thread};
 
-const DAY_NS: u64 = 86_400 * SECOND_NS;
 /// 2026-11-24T00:00:00Z.
 const TODAY: u64 = 20_781 * DAY_NS;
 const HOUR: u64 = 3_600 * SECOND_NS;
@@ -64,7 +63,7 @@ fn who_waits_as_told_is_admitted() {
 fn what_others_refuse_is_not_counted() {
     let (quotas, day, now) = (Quotas::new(MOST), quota(3, Period::Day), at(0, TODAY));
     let refused: Result<((), bool), ()> = quotas.charge(share(day, "ann"), MOST, now, |_| Err(()));
-    assert_eq!((refused, quotas.len(), quotas.snapshot()), (Err(()), 0, None));
+    assert_eq!((refused, quotas.len(), quotas.snapshot(now)), (Err(()), 0, None));
     assert_eq!(quotas.standing(share(day, "ann"), now).remaining, 3);
 }
 
@@ -138,7 +137,7 @@ fn play(seed: u64) -> [u64; 2] {
             0 => drop(quotas.sweep(MOST, now)),
             1 => {
                 quotas.snapshot_lost();
-                let file = quotas.snapshot().expect("it was lost");
+                let file = quotas.snapshot(now).expect("it was lost");
                 started = passed;
                 quotas = Quotas::restored(&Kept::decode(&file).expect("it is whole"), MOST, at(0, unix_ns));
             }
@@ -215,27 +214,42 @@ fn at_the_bound_a_new_user_is_admitted_uncounted_and_the_wall_clock_makes_room()
 #[test]
 fn a_snapshot_holds_all_and_is_made_only_of_changes() {
     let (quotas, day, now) = (Quotas::new(MOST), quota(3, Period::Day), at(0, TODAY));
-    assert_eq!(quotas.snapshot(), None);
+    assert_eq!(quotas.snapshot(now), None);
     admitted(&quotas, day, "ann", 2, now);
     admitted(&quotas, quota(9, Period::Month), "bob", 9, now);
-    let file = quotas.snapshot().expect("two have changed");
-    assert_eq!(quotas.snapshot(), None);
+    let file = quotas.snapshot(now).expect("two have changed");
+    assert_eq!(quotas.snapshot(now), None);
     let restored = Quotas::restored(&Kept::decode(&file).expect("it is whole"), MOST, now);
-    assert_eq!(restored.snapshot(), None, "it is what the file says");
+    assert_eq!(restored.snapshot(now), None, "it is what the file says");
     assert_eq!(admitted(&restored, day, "ann", 9, now), 1);
     assert_eq!(admitted(&restored, quota(9, Period::Month), "bob", 9, now), 0);
     quotas.snapshot_lost();
-    assert!(quotas.snapshot().is_some());
+    assert!(quotas.snapshot(now).is_some());
     // A refusal changes nothing.
     admitted(&quotas, quota(9, Period::Month), "bob", 9, now);
-    assert_eq!(quotas.snapshot(), None);
+    assert_eq!(quotas.snapshot(now), None);
+}
+
+/// A gateway that is restarted each night must not keep each day's counters for ever.
+#[test]
+fn a_restart_does_not_begin_the_time_anew_for_which_a_counter_is_kept() {
+    let (mut quotas, day) = (Quotas::new(MOST), quota(3, Period::Day));
+    ask(&quotas, day, "ann", at(0, TODAY)).expect("it is new");
+    for night in 1..=3 {
+        let now = at(DAY_NS - HOUR, TODAY + night * DAY_NS - HOUR);
+        quotas.sweep(MOST, now);
+        quotas.snapshot_lost();
+        let kept = Kept::decode(&quotas.snapshot(now).expect("it was lost")).expect("it is whole");
+        quotas = Quotas::restored(&kept, MOST, at(0, TODAY + night * DAY_NS));
+    }
+    assert_eq!(quotas.len(), 0);
 }
 
 #[test]
 fn a_file_without_names_holds_no_names() {
     let quotas = Quotas::new(MOST);
     ask(&quotas, quota(3, Period::Day), "ann@example.com", at(0, TODAY)).expect("it is new");
-    let file = quotas.snapshot().expect("one has changed");
+    let file = quotas.snapshot(at(0, TODAY)).expect("one has changed");
     assert!(file.windows(3).all(|part| part != b"ann") && Kept::decode(b"") == Err(Damage::NotAStateFile));
 }
 
@@ -245,7 +259,7 @@ fn a_smaller_table_takes_in_first_what_is_not_over() {
     for (subject, unix) in [("ann", TODAY), ("bob", TODAY + DAY_NS), ("cat", TODAY)] {
         ask(&quotas, quota(1, Period::Day), subject, at(0, unix)).expect("it is new");
     }
-    let kept = Kept::decode(&quotas.snapshot().expect("three have changed")).expect("it is whole");
+    let kept = Kept::decode(&quotas.snapshot(at(0, TODAY)).expect("three have changed")).expect("it is whole");
     let now = at(0, TODAY + DAY_NS + HOUR);
     let restored = Quotas::restored(&kept, 1, now);
     assert_eq!((restored.len(), ask(&restored, quota(1, Period::Day), "bob", now).is_err()), (1, true));

@@ -3,8 +3,10 @@
 use super::*;
 
 fn kept(counters: u64) -> Kept {
-    let counter =
-        |number: u64| KeptCounter { key: !number, period: u32::MAX - u32::try_from(number).unwrap_or(0), requests: number << 40 };
+    let counter = |number: u64| {
+        let small = u32::try_from(number).unwrap_or(0);
+        KeptCounter { key: !number, period: u32::MAX - small, requests: number << 40, keep_s: small << 8 }
+    };
     Kept { secret: *b"0123456789abcdef", counters: (0..counters).map(counter).collect() }
 }
 
@@ -59,9 +61,9 @@ fn what_was_written_is_read() {
 }
 
 #[test]
-fn a_million_counters_are_twenty_megabytes() {
+fn a_million_counters_are_twenty_four_megabytes() {
     assert_eq!(encoded(&kept(0)).len(), 59);
-    assert_eq!(encoded(&kept(1_000)).len(), 59 + 20_000);
+    assert_eq!(encoded(&kept(1_000)).len(), 59 + 24_000);
 }
 
 #[test]

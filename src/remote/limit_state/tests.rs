@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     limit::{Caller, Charge, Limits, Period, PeriodQuota, Plans, Quota, Terms},
     remote::locked_file::tests::Folder,
-    time::Now,
 };
 use std::os::unix::fs::PermissionsExt;
 
@@ -64,10 +63,10 @@ fn a_damaged_file_is_put_aside_and_none_replaces_another() {
 fn what_was_written_is_found_and_only_the_owner_may_read_it() {
     let folder = Folder::new();
     let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("quotas")));
-    file.write(&state);
+    file.write(&state, NOW);
     assert!(!folder.path("quotas").exists(), "nothing has changed yet");
     assert_eq!(ask(&state), Some(9));
-    file.write(&state);
+    file.write(&state, NOW);
     let mode = fs::metadata(folder.path("quotas")).expect("it was written").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let Ok(Found::Kept(kept)) = read_limit_state(&folder.path("quotas")) else { panic!("it is whole") };
@@ -79,11 +78,11 @@ fn a_write_that_fails_is_counted_and_tried_again_without_another_change() {
     let folder = Folder::new();
     let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("gone/quotas")));
     assert_eq!(ask(&state), Some(9));
-    file.write(&state);
-    file.write(&state);
+    file.write(&state, NOW);
+    file.write(&state, NOW);
     assert_eq!(state.quota_snapshots_lost(), 2);
     fs::create_dir(folder.path("gone")).expect("the folder is new");
-    file.write(&state);
+    file.write(&state, NOW);
     assert_eq!(state.quota_snapshots_lost(), 2);
     assert!(matches!(read_limit_state(&folder.path("gone/quotas")), Ok(Found::Kept(kept)) if kept.len() == 1));
 }

@@ -181,7 +181,7 @@ fn quotas_outlive_a_restart_and_buckets_do_not() {
     for _ in 0..2 {
         assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     }
-    let kept = Kept::decode(&state.quota_snapshot().expect("it has changed")).expect("it is whole");
+    let kept = Kept::decode(&state.quota_snapshot(at(0)).expect("it has changed")).expect("it is whole");
     let state = LimitState::restored(10, &kept, at(0));
     assert_eq!(left(&state, &limits, 0)[..2], [2, 1]);
 }
