@@ -69,7 +69,12 @@ fn presents(headers: &HeaderMap, token: &Secret) -> bool {
 /// Asks for a reload and waits for what comes of it.
 pub(super) async fn reload(shared: &Shared) -> (StatusCode, Value) {
     let reloaded = shared.reloads.reload().await;
-    tell(&reloaded, shared.gateway.load().generation)
+    let generation = match reloaded.as_deref() {
+        // By now there may be another.
+        Ok(Ok(generation)) => *generation,
+        _ => shared.gateway.load().generation,
+    };
+    tell(&reloaded, generation)
 }
 
 fn tell(reloaded: &Result<Reloaded, Unavailable>, generation: u64) -> (StatusCode, Value) {

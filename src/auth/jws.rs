@@ -16,8 +16,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 /// A longer `kid` is no key of anyone; `KeySet` leaves such keys out too.
 pub(super) const KID_LENGTH: usize = 256;
 
-/// A token taken apart: each segment is base64url in its only spelling. Nothing in it is decoded or proven.
-#[derive(Clone, Copy, Debug)]
+/// A token taken apart: each segment is base64url in its only spelling. Nothing in it is decoded or proven. Without `Debug`: it is
+/// the whole token.
+#[derive(Clone, Copy)]
 pub(super) struct Segments<'a> {
     /// What the signature covers: header and payload as they came (RFC 7515, section 5.2).
     pub(super) signed: &'a str,

@@ -241,7 +241,7 @@ impl<'de> Visitor<'de> for Read {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self, A::Error> {
         while let Some(jwk) = sequence.next_element::<Jwk>()? {
             let full = self.keys.len() == KEYS;
-            match if full { Err("the set has 256 usable keys before it") } else { read_key(&jwk) } {
+            match if full { Err("the set has as many usable keys as are taken before it") } else { read_key(&jwk) } {
                 Ok(key) => self.keys.push(key),
                 Err(reason) => self.left_out.add(&jwk, reason),
             }

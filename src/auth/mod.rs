@@ -5,7 +5,8 @@
 //! - Keys come from the issuer's configuration, never from the token (`jwk`, `jku`, `x5u`, `x5c` in its header are not read).
 //! - An earlier verification counts only for the same bytes, inside the token's times, under the key set it was made with, and
 //!   where the revocations in force do not concern the token.
-//! - What can be refused without a key is refused without one; the signature is the last and dearest check.
+//! - What can be refused without a key is refused without one; the signature, the dearest check, comes after that, and only
+//!   revocations and expiry after it.
 //!
 //! Not here: fetching keys (`remote`), answering (`reply`), which route needs a token (`pipeline`).
 // What is asked and answered.

@@ -4,7 +4,7 @@
 //! without one it is about every issuer. A token without `iat` cannot prove that it is newer than `issued_before`, and is refused.
 //!
 //! Not here: reading the file (`config`), and when an earlier verdict is judged again (`Authenticator::recall`).
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 /// One entry of the file, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +86,6 @@ impl Revocations {
             || named(&self.subjects, Some(token.subject))
             || named(&self.jtis, token.jti)
             || named(&self.client_ids, token.client_id)
-    }
-
-    /// The same entries as `old` are `old` itself, so that verdicts made under it need not be judged again.
-    pub(super) fn or_equal(self: Arc<Self>, old: &Arc<Self>) -> Arc<Self> {
-        if self == *old { Arc::clone(old) } else { self }
     }
 }
 

@@ -42,7 +42,7 @@ pub enum InvalidReason {
     Claims,
     /// An entry of the revocations concerns it.
     Revoked,
-    /// No key of the issuer can be meant.
+    /// No key of the issuer can be meant, or the token is over and its key is not known.
     UnknownKey,
     /// The signature does not hold.
     Signature,

@@ -6,9 +6,9 @@
 use super::{ApiKey, Failure, Format, Place, TAKE_UP, note, print, unprinted};
 use crate::{
     config::{
-        Problems, TokenFiles,
+        Problem, Problems, TokenFiles,
         files::{LARGE, read_text, regular},
-        read_accounts, render_text, token_files,
+        read_accounts, token_files,
     },
     hex,
     proxy::Clock,
@@ -38,7 +38,7 @@ fn create(name: String, scopes: Vec<String>, expires: Option<String>, place: &Pl
     let now = Clock::start().now().unix_s();
     if let Some(expires) = account.expires.as_ref().filter(|_| account.is_over(now)) {
         let what = format!("--expires: {expires} is in the past: write a later date or moment, or leave it out");
-        return Err(Failure::Usage(format!("stackflow-gateway: {what}")));
+        return Err(Failure::Usage(what));
     }
     let (locked, before) = lock(&path, LockedFile::open_or_create)?;
     let (after, account) = add_account(&path, &before, &new).map_err(edit_failure)?;
@@ -85,9 +85,7 @@ fn taken_back(path: &Path, before: &str, after: &str, account: &Account, error: 
     };
     let end = match take_back() {
         Ok(()) => "the account was not made".to_owned(),
-        Err(Failure::Usage(why) | Failure::System(why)) => {
-            format!("nobody has the secret of {}, which cannot be removed again: {why}", account.client_id)
-        }
+        Err(why) => format!("nobody has the secret of {}, which cannot be removed again: {why}", account.client_id),
     };
     unprinted(error, &end)
 }
@@ -100,7 +98,7 @@ fn list(place: &Place) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failure("cannot read", &path, &error)),
     };
-    let accounts = read_accounts(&path, &text).map_err(|problems| unreadable(&problems))?;
+    let accounts = read_accounts(&path, &text)?;
     let shown = match place.format {
         Format::Json => format!("{:#}\n", accounts.iter().map(shown).collect::<Value>()),
         Format::Text => table(&accounts, Clock::start().now().unix_s()),
@@ -111,7 +109,7 @@ fn list(place: &Place) -> Result<(), Failure> {
 fn revoke(who: &str, place: &Place) -> Result<(), Failure> {
     let TokenFiles { api_keys: path, token_lifetime, .. } = files(place)?;
     if matches!(path.try_exists(), Ok(false)) {
-        return Err(Failure::Usage(format!("stackflow-gateway: there are no accounts yet: no file {}", path.display())));
+        return Err(Failure::Usage(format!("there are no accounts yet: no file {}", path.display())));
     }
     let (locked, text) = lock(&path, LockedFile::open)?;
     let (changed, account) = remove_account(&path, &text, who).map_err(edit_failure)?;
@@ -132,7 +130,7 @@ fn revoke(who: &str, place: &Place) -> Result<(), Failure> {
 }
 
 fn files(place: &Place) -> Result<TokenFiles, Failure> {
-    token_files(&place.config).map_err(|problems| unreadable(&problems))
+    Ok(token_files(&place.config)?)
 }
 
 /// The file, which nobody else changes from now on, and its text. To wait for a pipe's writer would hold the lock.
@@ -203,24 +201,22 @@ fn expiry_of(account: &Account, now: u64) -> String {
 
 fn edit_failure(error: EditError) -> Failure {
     match error {
-        EditError::Unreadable(problems) => unreadable(&problems),
-        error => Failure::Usage(format!("stackflow-gateway: {error}")),
+        EditError::Unreadable(problems) => Failure::File(problems),
+        error => Failure::Usage(error.to_string()),
     }
-}
-
-fn unreadable(problems: &Problems) -> Failure {
-    Failure::Usage(render_text(problems))
 }
 
 /// What is no list of accounts is a bad file; anything else is the operating system's.
 fn failure(what: &str, path: &Path, error: &io::Error) -> Failure {
-    let remedy = match error.kind() {
-        io::ErrorKind::InvalidData => "is not UTF-8; write a text file in UTF-8",
-        io::ErrorKind::InvalidInput => "is not a regular file; write another path for `auth.token_endpoint.api_keys`",
-        io::ErrorKind::IsADirectory => "is a folder; write another path for `auth.token_endpoint.api_keys`",
+    const ELSEWHERE: &str = "write another path for `auth.token_endpoint.api_keys`";
+    let (wrong, remedy) = match error.kind() {
+        io::ErrorKind::InvalidData => ("is not UTF-8", "write a text file in UTF-8"),
+        io::ErrorKind::InvalidInput => ("is not a regular file", ELSEWHERE),
+        io::ErrorKind::IsADirectory => ("is a folder", ELSEWHERE),
+        io::ErrorKind::FileTooLarge => ("is too large", ELSEWHERE),
         _ => return Failure::system(error, &format!("{what} {}", path.display())),
     };
-    Failure::Usage(format!("{}:1:1: service_accounts: {remedy}", path.display()))
+    Failure::File(Problems(vec![Problem::of_file(path, "service_accounts", wrong, remedy)]))
 }
 
 #[cfg(test)]

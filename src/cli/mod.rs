@@ -7,9 +7,11 @@ mod run;
 mod signals;
 mod signing_key;
 
+use crate::config::{Problems, render_text};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{
+    fmt,
     io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
@@ -183,7 +185,9 @@ pub fn main() -> ExitCode {
 /// Why a command came to nothing.
 #[derive(Debug)]
 enum Failure {
-    /// Exit code 2; what was asked for or written is wrong.
+    /// Exit code 2; what is wrong with files, each with its place.
+    File(Problems),
+    /// Exit code 2; what was asked for is wrong.
     Usage(String),
     /// Exit code 1; the operating system refused.
     System(String),
@@ -192,8 +196,12 @@ enum Failure {
 impl Failure {
     /// What the operating system refused, or a file that is none to be read as text.
     fn system(error: &io::Error, what: &str) -> Self {
-        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory) {
-            return Self::Usage(format!("stackflow-gateway: {what}: {error}"));
+        let no_text = matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory | io::ErrorKind::FileTooLarge
+        );
+        if no_text {
+            return Self::Usage(format!("{what}: {error}"));
         }
         let remedy =
             if error.kind() == io::ErrorKind::PermissionDenied { ": run it as root or as the gateway's user" } else { "" };
@@ -203,15 +211,29 @@ impl Failure {
     /// Says so on standard error.
     fn report(&self) -> ExitCode {
         match self {
-            Self::Usage(what) => {
-                note(what.trim_end());
-                ExitCode::from(BAD_USAGE)
-            }
-            Self::System(what) => {
-                note(&format!("stackflow-gateway: {what}"));
-                ExitCode::FAILURE
-            }
+            // A tool may read the places: each stands at the beginning of its line.
+            Self::File(_) => note(&self.to_string()),
+            Self::Usage(_) | Self::System(_) => note(&format!("stackflow-gateway: {self}")),
         }
+        match self {
+            Self::File(_) | Self::Usage(_) => ExitCode::from(BAD_USAGE),
+            Self::System(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(problems) => formatter.write_str(render_text(problems).trim_end()),
+            Self::Usage(what) | Self::System(what) => formatter.write_str(what),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::File(problems)
     }
 }
 

@@ -34,14 +34,17 @@ pub fn run(config: &Path) -> ExitCode {
 fn serve(config: &Path, mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
     settle_signing_keys(&mut gateway, clock.now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let (signals, hang_ups) = (Signals::catch()?, HangUps::catch()?);
         let running = start(gateway, clock, Some(config.to_owned()))?;
         announce(&running);
         notify(&[NotifyState::Ready]);
         wait(signals, hang_ups, running).await;
         Ok(())
-    })
+    });
+    // What still writes, on a disk that hangs, does not keep the process.
+    runtime.shutdown_background();
+    served
 }
 
 /// Without systemd there is nobody to tell.

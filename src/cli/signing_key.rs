@@ -2,7 +2,7 @@
 
 use super::{Failure, Format, TAKE_UP, note, print, unprinted};
 use crate::{
-    config::{TokenFiles, render_text, token_files},
+    config::{TokenFiles, retired_keys_file, token_files},
     proxy::Clock,
     remote::{RotateError, Rotation, rotate_signing_key},
     token::PublicKey,
@@ -21,9 +21,9 @@ pub fn rotate(config: &Path, forget_old: bool, format: Format) -> ExitCode {
 }
 
 fn rotated(config: &Path, forget_old: bool) -> Result<(TokenFiles, Rotation), Failure> {
-    let files = token_files(config).map_err(|problems| Failure::Usage(render_text(&problems)))?;
+    let files = token_files(config)?;
     let rotation = rotate_signing_key(&files, forget_old, Clock::start().now()).map_err(|error| match error {
-        RotateError::BadFile(what) => Failure::Usage(format!("stackflow-gateway: {what}")),
+        RotateError::BadFile(what) => Failure::Usage(what),
         RotateError::Io(error) => Failure::system(&error, "the key stays"),
     })?;
     Ok((files, rotation))
@@ -38,7 +38,7 @@ fn show(rotation: &Rotation, forget_old: bool, format: Format) -> io::Result<()>
 }
 
 fn say_what_comes(files: &TokenFiles, rotation: &Rotation, forget_old: bool) {
-    note(&format!("{} holds the new key. A gateway that runs signs with it {TAKE_UP}.", rotation.signing_key.display()));
+    note(&format!("{} holds the new key. A gateway that runs signs with it {TAKE_UP}.", files.signing_key.display()));
     if rotation.old.is_none() {
         return;
     }
@@ -55,6 +55,6 @@ fn say_what_comes(files: &TokenFiles, rotation: &Rotation, forget_old: bool) {
             "From the first reload on tokens of the old key are accepted for two token lifetimes ({both} s): one ({lifetime} s)"
         ));
         note("for gateways that still sign with it, one for the last of those tokens.");
-        note(&format!("The old key is kept in {}.", rotation.retired.display()));
+        note(&format!("The old key is kept in {}.", retired_keys_file(&files.signing_key).display()));
     }
 }

@@ -20,7 +20,6 @@ use super::{
 use crate::{
     auth::{Authenticator, Revocations},
     cors::{CorsPolicy, CorsSettings, OriginPattern, OriginPatternError},
-    limit::Limits,
     route::{Pattern, RouteTable},
     upstream::{UpstreamIndex, Upstreams},
 };
@@ -43,8 +42,7 @@ pub(super) fn read(path: &Path) -> Result<String, Problems> {
         if error.kind() == io::ErrorKind::NotFound {
             "write it, or name another one with `--config FILE`".clone_into(&mut remedy);
         }
-        let key = "configuration".to_owned();
-        Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, key, what, remedy }])
+        Problems(vec![Problem::of_file(path, "configuration", what, remedy)])
     })
 }
 
@@ -142,7 +140,6 @@ fn assemble(
     token_endpoint: Option<CheckedTokenEndpoint>,
 ) -> Result<Gateway, Problems> {
     let (token_endpoint, new_signing_key) = token_endpoint.map(|checked| checked.build(file)).transpose()?.unzip();
-    let limits = Limits { failures: written.auth.failures().unwrap_or(written.limits.failures), ..written.limits };
     let WrittenAuth { mut issuers, token_size, token_cache, forward_authorization, identity_headers, .. } = written.auth;
     issuers.extend(token_endpoint.as_ref().map(crate::token::TokenEndpoint::as_issuer));
     let authenticator = Authenticator::new(issuers, token_size, revocations);
@@ -166,7 +163,7 @@ fn assemble(
         api,
         bounds: written.bounds,
         auth: Auth { authenticator, forward_authorization, token_cache, identity_headers, token_endpoint },
-        limits,
+        limits: written.limits,
         reset: written.reset,
         ietf_headers: written.ietf_headers,
         state_file: written.limit_state,

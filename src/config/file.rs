@@ -87,7 +87,10 @@ pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
         let upstreams = upstreams::upstreams(root);
         let api = api::api(root, &upstreams);
         let routes = routes::routes(root, &api, &bounds, &upstreams);
-        limits.routes = routes.iter().filter_map(|written| written.route.own_limit()).collect();
+        limits.routes = routes.iter().filter_map(|written| written.route.limit.route()).collect();
+        if let Some(endpoint) = &auth.token_endpoint {
+            limits.failures = endpoint.failures;
+        }
         let log = log::log(root, &mut attached);
         File {
             server,

@@ -10,10 +10,16 @@ use std::{
     path::Path,
 };
 
-/// Of keys, certificates and secrets, in bytes.
+/// Of keys and secrets, in bytes.
 pub const SMALL: u64 = 1024 * 1024;
-/// Of lists: a few hundred thousand accounts or revocations, in bytes.
+/// Of lists (a few hundred thousand accounts or revocations), certificates and the configuration, in bytes.
 pub const LARGE: u64 = 64 * 1024 * 1024;
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
 
 /// The content of a regular file of at most that many bytes.
 ///

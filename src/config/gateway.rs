@@ -5,7 +5,7 @@
 use crate::{
     auth::{Authenticator, Issuer, KeySet, KeySource},
     cors::CorsPolicy,
-    limit::{Charge, Limits, RouteQuota},
+    limit::{Charge, Limits},
     route::{Pattern, RouteTable},
     secret::Secret,
     time::Now,
@@ -288,17 +288,6 @@ pub enum RouteAuth {
     Required,
     /// None, by a written word.
     None,
-}
-
-impl Route {
-    /// The limit of this route alone.
-    #[must_use]
-    pub fn own_limit(&self) -> Option<RouteQuota> {
-        match self.limit {
-            Charge::Route(quota) => Some(quota),
-            Charge::User | Charge::Exempt => None,
-        }
-    }
 }
 
 /// `[log]`.

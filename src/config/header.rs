@@ -22,12 +22,10 @@ const HOP_BY_HOP: [&str; 12] = [
 ];
 
 /// Request headers that mean something else to an upstream, or that the gateway sets itself.
-const NOT_FOR_IDENTITY: [&str; 21] = [
+const NOT_FOR_IDENTITY: [&str; 19] = [
     "authorization",
     "host",
     "cookie",
-    "content-type",
-    "content-encoding",
     "origin",
     "referer",
     "via",

@@ -3,7 +3,10 @@
 //! Invariant: no problem shows a secret. Whoever makes one puts in names, numbers and paths, never a URL (it may carry a password) and
 //! never text from a file of keys.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// One problem: its place, what is wrong, what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,13 @@ pub struct Problem {
     pub what: String,
     /// What to write instead.
     pub remedy: String,
+}
+
+impl Problem {
+    /// One of a file as a whole.
+    pub(crate) fn of_file(file: &Path, key: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: 1, column: 1, key: key.to_owned(), what: what.into(), remedy: remedy.into() }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -49,7 +49,7 @@ pub(crate) fn size(text: &str, range: &RangeInclusive<u64>) -> Result<u64, Fault
     if range.contains(&size) {
         return Ok(size);
     }
-    let (least, most) = (show(*range.start(), &SIZE_UNITS), show(*range.end(), &SIZE_UNITS));
+    let (least, most) = (show_size(*range.start()), show_size(*range.end()));
     Err(Fault::new(format!("`{}` is out of range", excerpt(text)), format!("write \"{least}\" to \"{most}\"")))
 }
 

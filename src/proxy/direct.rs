@@ -21,7 +21,6 @@ use pingora_core::{
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
-use std::time::Duration;
 
 /// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
 const MOST_INFORMATIONAL: usize = 8;
@@ -61,17 +60,17 @@ impl Phases {
     /// The client is gone, or a response that had begun cannot be ended: its connection must not be used again.
     pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx, body: Option<Bytes>) -> Result<()> {
         loop {
-            let attempt = match self.choose_server(ctx) {
-                Ok(peer) => self.attempt(session, ctx, &peer, body.as_ref()).await?,
-                Err(error) => Attempt::Unsent(error),
-            };
-            let (error, again) = match attempt {
-                Attempt::Done => return Ok(()),
-                Attempt::Unsent(error) => (error, Self::may_retry(ctx)),
-                Attempt::Failed(error) => {
-                    let again = Self::retries_after(&error, session, ctx);
-                    (error, again)
-                }
+            let (error, again) = match self.choose_server(ctx) {
+                // No address is known: asking again at once finds the same.
+                Err(error) => (error, false),
+                Ok(peer) => match self.attempt(session, ctx, &peer, body.as_ref()).await? {
+                    Attempt::Done => return Ok(()),
+                    Attempt::Unsent(error) => (error, Self::may_retry(ctx)),
+                    Attempt::Failed(error) => {
+                        let again = Self::retries_after(&error, session, ctx);
+                        (error, again)
+                    }
+                },
             };
             if again {
                 continue;
@@ -105,7 +104,8 @@ impl Phases {
             }
         }
         match self.pass_on(session, ctx, &mut server).await {
-            Ok(announced) => {
+            Ok(()) => {
+                let announced = server.resp_header().and_then(|head| idle::announced(&head.headers));
                 server.respect_keepalive();
                 if let Some(stream) = server.reuse().await {
                     idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default(), announced);
@@ -135,10 +135,9 @@ impl Phases {
         Ok(RequestHeader::from(parts))
     }
 
-    /// Reads the response and writes it, watching for a client that leaves. Returns how long the server says that it keeps the
-    /// connection.
-    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<Option<Duration>> {
-        let (mut informational, mut announced) = (0, None);
+    /// Reads the response and writes it, watching for a client that leaves.
+    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
+        let mut informational = 0;
         loop {
             let task = tokio::select! {
                 biased;
@@ -158,11 +157,10 @@ impl Phases {
                         frame(&mut head, session.req_header().method == Method::HEAD, end)?;
                     }
                     let passed_on = !head.status.is_informational();
-                    announced = idle::announced(&head.headers);
                     self.dress_response(session, &mut head, ctx)?;
                     session.write_response_header(head, end && passed_on).await.map_err(Error::into_down)?;
                     if end && passed_on {
-                        return Ok(announced);
+                        return Ok(());
                     }
                 }
                 HttpTask::Body(data, end) => {
@@ -174,11 +172,11 @@ impl Phases {
                         session.write_response_body(data, end).await.map_err(Error::into_down)?;
                     }
                     if end {
-                        return Ok(announced);
+                        return Ok(());
                     }
                 }
                 HttpTask::Done | HttpTask::Trailer(_) => {
-                    return session.write_response_body(None, true).await.map(|()| announced).map_err(Error::into_down);
+                    return session.write_response_body(None, true).await.map_err(Error::into_down);
                 }
                 HttpTask::UpgradedBody(..) => {
                     return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for").into_up());
@@ -222,7 +220,6 @@ fn frame(head: &mut ResponseHeader, is_head: bool, end: bool) -> Result<()> {
     let bodiless = is_head || end || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let framed = head.headers.contains_key(header::TRANSFER_ENCODING) || head.headers.contains_key(header::CONTENT_LENGTH);
     if !bodiless && !framed {
-        head.set_version(Version::HTTP_11);
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
     Ok(())

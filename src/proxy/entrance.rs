@@ -133,7 +133,7 @@ impl Doors {
     }
 }
 
-/// The proxies of the two kinds of listeners; both share connections to the servers.
+/// The proxies of the two kinds of listeners; that of redirects never asks a server.
 struct Proxies {
     general: Arc<HttpProxy<Phases>>,
     redirect: Arc<HttpProxy<Phases>>,

@@ -230,6 +230,7 @@ impl Phases {
         ctx.upstream_began_ns.get_or_insert(ctx.chosen_ns);
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
+        ctx.failure = None;
         let Some((place, address)) = upstream.next(ctx.tried) else {
             ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             ctx.failure = Some(Rejection::NoUpstream);
@@ -244,7 +245,11 @@ impl Phases {
 
     /// Makes the upstream's head the client's: bounded, without what is not the upstream's to say, decorated.
     pub(super) fn dress_response(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        // Before anything is found wrong with it: a server that has answered is not asked again.
+        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            ctx.upstream_status = Some(head.status.as_u16());
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it: no upgrade is ever forwarded.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
         }
@@ -258,7 +263,6 @@ impl Phases {
         if self.shared.state.is_draining() {
             session.set_keepalive(None);
         }
-        ctx.upstream_status = Some(head.status.as_u16());
         let bounds = &ctx.gateway.bounds;
         if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
             ctx.failure = Some(Rejection::BadUpstream);
@@ -276,6 +280,8 @@ impl Phases {
         let vary = merged_vary(&parts.headers);
         headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
+        // What the server speaks is between it and the gateway (RFC 9110, section 6.2).
+        parts.version = http::Version::HTTP_11;
         *head = ResponseHeader::from(parts);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariants
 //! - All that can fail happens before the swap, and away from the workers; nothing that was taken up is undone. Until the swap
-//!   the running configuration is untouched.
+//!   the running configuration is untouched, but that keys of issuers that go are fetched no more.
 //! - What follows the swap waits for nothing: a reload that is given up (the process is told to stop) happened or did not.
 //! - One reload at a time. Whoever asks during one gets another after it, together with all others who asked meanwhile.
 //!
@@ -127,8 +127,8 @@ struct Prepared {
 }
 
 impl Running {
-    /// Reads the file again and takes it up, or says why not. Dropping this before its end leaves all as it was. Not to be called
-    /// again before it has ended.
+    /// Reads the file again and takes it up, or says why not. Dropping this before its end leaves the running configuration as
+    /// it was; files that a new key needs may have been written. Not to be called again before it has ended.
     pub async fn reload(&self) -> Reloaded {
         let before = self.shared().gateway.load_full();
         let result = match self.prepare(&before).await {
@@ -174,7 +174,7 @@ impl Running {
         // The ring of own tokens may be the one before, which knows other ends of retired keys.
         gateway.accept_own_keys(now);
         shared.keys.adopt(&gateway.auth.authenticator);
-        let next = Arc::new(InForce::new(gateway, &shared.metrics, before.generation + 1, now));
+        let next = Arc::new(InForce::new(gateway, &shared.metrics, before.generation + 1));
         shared.gateway.store(Arc::clone(&next));
         self.follow(&next, &tls);
         shared.metrics.forget(before, &next);
@@ -198,22 +198,22 @@ fn read(path: &Path, running: &InForce) -> Result<Prepared, ReloadError> {
 
 /// Whether no server of an upstream is known, though the running configuration does not lack the same ones.
 fn lost(upstream: &Upstream, before: &InForce) -> bool {
-    let lacking = |running: &&Upstream| running.settings.servers == upstream.settings.servers && !running.has_address();
-    !upstream.has_address() && before.upstreams.0.iter().find(lacking).is_none()
+    let lacks = |running: &Upstream| running.settings.servers == upstream.settings.servers && !running.has_address();
+    !upstream.has_address() && !before.upstreams.0.iter().any(lacks)
 }
 
 fn unknown_servers(path: &Path, upstream: &Upstream) -> Problem {
     let key = format!("upstreams.{}.servers", upstream.settings.name);
-    problem(path, &key, "none of the names could be resolved", "correct the names, or try again once the resolver knows them")
+    Problem::of_file(
+        path,
+        &key,
+        "none of the names could be resolved",
+        "correct the names, or try again once the resolver knows them",
+    )
 }
 
 fn failed(path: &Path, key: &str, what: &str) -> ReloadError {
-    ReloadError::Wrong(Problems(vec![problem(path, key, what, "try again once that is repaired")]))
-}
-
-fn problem(path: &Path, key: &str, what: &str, remedy: &str) -> Problem {
-    let (file, key) = (path.to_owned(), key.to_owned());
-    Problem { file, line: 1, column: 1, key, what: what.to_owned(), remedy: remedy.to_owned() }
+    ReloadError::Wrong(Problems(vec![Problem::of_file(path, key, what, "try again once that is repaired")]))
 }
 
 /// The log says what came of it: every problem as `check` says it.

@@ -25,13 +25,15 @@ use arc_swap::ArcSwap;
 use std::{fmt, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime,
-    sync::{Mutex, watch},
+    sync::{Mutex, oneshot, watch},
 };
 
 /// Bytes of log lines that may wait to be written.
 const LOG_QUEUE: usize = 8 * 1024 * 1024;
 /// At the end of the process, the log's writer has this long for what waits.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// And the quotas' state this long to be written a last time.
+const LAST_STATE: Duration = Duration::from_secs(10);
 
 /// Why the gateway does not start.
 #[derive(Debug)]
@@ -170,16 +172,31 @@ impl Running {
     }
 
     /// Ends the gateway; what is logged is written before this returns.
-    pub async fn stop(self, how: Stop) {
-        self.reload_queue.lock().await.close();
+    pub async fn stop(mut self, how: Stop) {
+        self.reload_queue.get_mut().close();
         if how == Stop::Gracefully {
             self.drain().await;
         }
         // Requests that are cut may still be counted; a second's loss is what a kill costs, too.
-        self.shared.keep_limit_state();
+        self.keep_limit_state().await;
         self.shared.log.close();
         // Somebody may have stopped reading the log: the process does not wait for ever to be heard.
         let _ = self.log_written.recv_timeout(LAST_WORDS);
+    }
+
+    /// Writes the quotas' state a last time, on a thread that the end of the process does not wait for: a disk may hang.
+    async fn keep_limit_state(&self) {
+        let (kept, is_kept) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let write = move || {
+            shared.keep_limit_state();
+            // Nobody may be waiting any more.
+            let _ = kept.send(());
+        };
+        let written = thread::Builder::new().name("state".to_owned()).spawn(write);
+        if written.is_err() || tokio::time::timeout(LAST_STATE, is_kept).await.is_err() {
+            log::error!(target: "limits", "the quotas' state could not be written a last time");
+        }
     }
 
     /// Readiness falls first; after `drain_delay` the listeners close and idle connections with them; what is in flight has
@@ -231,7 +248,7 @@ pub(super) fn share(gateway: Gateway, log: Arc<LogQueue>, clock: Clock) -> Resul
         state,
         limit_state,
         keys: Arc::new(key_fetcher(&gateway, &metrics, clock)),
-        gateway: ArcSwap::from_pointee(InForce::new(gateway, &metrics, 1, now)),
+        gateway: ArcSwap::from_pointee(InForce::new(gateway, &metrics, 1)),
         metrics,
         clock,
         log,

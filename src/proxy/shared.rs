@@ -6,7 +6,6 @@ use crate::{
     observe::{Handles, LogQueue, Metrics, RequestIds},
     remote::{KeyFetcher, LimitStateFile},
     state::State,
-    time::Now,
 };
 use arc_swap::ArcSwap;
 use std::{ops::Deref, sync::Arc};
@@ -43,15 +42,13 @@ pub struct InForce {
     pub metrics: Handles,
     /// 1 at the start, one more after each reload.
     pub generation: u64,
-    /// When it was taken up.
-    pub since: Now,
 }
 
 impl InForce {
     /// Its series are in the metrics from now on.
     #[must_use]
-    pub fn new(gateway: Gateway, metrics: &Metrics, generation: u64, since: Now) -> Self {
-        Self { metrics: metrics.handles(&gateway), gateway, generation, since }
+    pub fn new(gateway: Gateway, metrics: &Metrics, generation: u64) -> Self {
+        Self { metrics: metrics.handles(&gateway), gateway, generation }
     }
 }
 
@@ -68,7 +65,7 @@ impl Shared {
     /// Writes what quotas have changed, if there is a file for it. Blocks.
     pub fn keep_limit_state(&self) {
         if let Some(file) = &self.limit_state {
-            file.write(&self.state.limits);
+            file.write(&self.state.limits, self.clock.now());
         }
     }
 }

@@ -8,6 +8,7 @@
 //! - A symbolic link is neither replaced nor followed: who keeps a file behind a link wants the link to stay, and a link that a
 //!   stranger made must not lead to another file of ours. Callers that accept links resolve them first (`locked_file`).
 
+use crate::config::files::folder;
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, Write},
@@ -111,10 +112,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         synced => synced,
     }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

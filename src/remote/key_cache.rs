@@ -184,11 +184,7 @@ impl Process {
 }
 
 fn hash(document: &[u8]) -> String {
-    digest(&SHA256, document).as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
+    crate::hex::encode(digest(&SHA256, document).as_ref())
 }
 
 /// Why the file's keys are not used.

@@ -5,7 +5,10 @@
 //!
 //! What arrives is bounded in size here and in time by the caller; whether it is a key set `auth` says.
 use super::download::{DownloadError, Downloader, is_http};
-use crate::auth::{IssuerSettings, KeySetError, KeySource};
+use crate::{
+    auth::{IssuerSettings, KeySetError, KeySource},
+    config::files::regular,
+};
 use serde::Deserialize;
 use std::{
     error::Error,
@@ -102,7 +105,9 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
-    fs::File::open(path).and_then(|file| read_bounded(file, limit)).map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
+    // To open a pipe waits for its writer.
+    let text = regular(path).and_then(|_| fs::File::open(path)).and_then(|file| read_bounded(file, limit));
+    text.map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
 }
 
 /// The content, unless it is longer than `limit` bytes, whatever its size is said to be.

@@ -18,11 +18,7 @@ use crate::{
     time::Now,
     token::{PublicKey, RetiredKeys, SigningKey},
 };
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, fs, io, path::Path, time::Duration};
 
 /// Writes what a loaded configuration brings: a key that was made for it, and the ends of keys that its key has replaced. To be
 /// called before it is served: it also makes the gateway accept its own tokens by the keys of this moment.
@@ -91,10 +87,6 @@ pub struct Rotation {
     pub new: PublicKey,
     /// The key until then; `None`: there was none.
     pub old: Option<PublicKey>,
-    /// Where the private key is.
-    pub signing_key: PathBuf,
-    /// Where the retired keys are.
-    pub retired: PathBuf,
 }
 
 /// Why there is no new key.
@@ -131,7 +123,7 @@ pub fn rotate_signing_key(files: &TokenFiles, forget_old: bool, now: Now) -> Res
         let path = path.to_owned();
         move |error: io::Error| RotateError::Io(named(&error, what, &path))
     };
-    let rotation = |old| Rotation { new: key.public().clone(), old, signing_key: path.clone(), retired: retired.clone() };
+    let rotation = |old| Rotation { new: key.public().clone(), old };
     let new = NewKeyFile { path: path.clone(), pem: crate::secret::Secret::new(pem) };
     if !path.exists() && write_new_key(&new).map_err(io("cannot write", &path))? {
         return Ok(rotation(None));

@@ -135,8 +135,7 @@ pub fn remove_account(file: &Path, text: &str, who: &str) -> Result<(String, Acc
 fn parsed(file: &Path, text: &str) -> Result<DocumentMut, EditError> {
     text.parse().map_err(|error: toml_edit::TomlError| {
         // Of the same family as the parser that has just read it: not to be expected.
-        let (key, what, remedy) = ("TOML".to_owned(), error.message().to_owned(), "correct the line".to_owned());
-        EditError::Unreadable(Problems(vec![Problem { file: file.to_owned(), line: 1, column: 1, key, what, remedy }]))
+        EditError::Unreadable(Problems(vec![Problem::of_file(file, "TOML", error.message(), "correct the line")]))
     })
 }
 

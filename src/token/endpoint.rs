@@ -40,8 +40,8 @@ pub struct TokenSettings {
     pub signing_key: Option<PathBuf>,
 }
 
-/// A POST to the endpoint.
-#[derive(Clone, Copy, Debug)]
+/// A POST to the endpoint. Without `Debug`: it holds the secret.
+#[derive(Clone, Copy)]
 pub struct TokenRequest<'a> {
     /// Its header fields.
     pub headers: &'a HeaderMap,

@@ -69,7 +69,7 @@ fn of_a_set_with_more_than_256_usable_keys_the_first_are_taken_and_the_rest_coun
     assert_eq!((all.len(), left_out), (256, AllLeftOut::default()));
     let (set, left_out) = KeySet::parse(document(300).as_bytes()).expect("a set");
     assert_eq!((set, left_out.named.len() + left_out.more), (all, 44));
-    let first = LeftOut { kid: "key-256".to_owned(), reason: "the set has 256 usable keys before it" };
+    let first = LeftOut { kid: "key-256".to_owned(), reason: "the set has as many usable keys as are taken before it" };
     assert_eq!(left_out.named.first(), Some(&first));
 }
 

@@ -3,11 +3,9 @@
 use super::*;
 
 fn check(kind: io::ErrorKind, expected: &str) {
-    let text = match failure("cannot open", Path::new("k.toml"), &kind.into()) {
-        Failure::Usage(text) => format!("2 {text}"),
-        Failure::System(text) => format!("1 {text}"),
-    };
-    assert_eq!(text, expected);
+    let failure = failure("cannot open", Path::new("k.toml"), &kind.into());
+    let code = if matches!(failure, Failure::System(_)) { 1 } else { 2 };
+    assert_eq!(format!("{code} {failure}"), expected);
 }
 
 #[test]
@@ -22,4 +20,5 @@ fn what_is_no_list_of_accounts_is_a_bad_file() {
     let remedy = "write another path for `auth.token_endpoint.api_keys`";
     check(io::ErrorKind::InvalidInput, &format!("2 k.toml:1:1: service_accounts: is not a regular file; {remedy}"));
     check(io::ErrorKind::IsADirectory, &format!("2 k.toml:1:1: service_accounts: is a folder; {remedy}"));
+    check(io::ErrorKind::FileTooLarge, &format!("2 k.toml:1:1: service_accounts: is too large; {remedy}"));
 }

@@ -7,6 +7,7 @@ use super::token_endpoint::retired_keys_file;
 use crate::config::{
     ListenerAddress,
     file::{Attached, File},
+    files::folder,
     report::{Fault, Placed, Report},
     value::WrittenSecret,
 };
@@ -80,9 +81,10 @@ fn attached(file: &Attached) -> Vec<Named> {
 
 /// Where a file is: by its own name, and where a link of that name leads.
 fn places(path: &Path) -> Vec<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let own =
-        fs::canonicalize(folder).ok().zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name));
+    let own = fs::canonicalize(folder(path))
+        .ok()
+        .zip(path.file_name())
+        .map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name));
     [own].into_iter().chain(fs::canonicalize(path)).collect()
 }
 

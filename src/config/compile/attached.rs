@@ -1,4 +1,5 @@
-//! The files that the configuration names: certificates with their keys, authorities, key sets, the log, secrets.
+//! The files that the configuration names: certificates with their keys, authorities, key sets and their caches, the state of the
+//! limits, the log, secrets.
 //!
 //! They are looked at before anything is bound, so that a start fails whole instead of half. Nothing is written, so whether a folder
 //! lets a new file be made shows only when it is made. Expiry is not judged: it is a matter of the moment, not of the configuration.
@@ -7,7 +8,7 @@ use crate::{
     auth::{KeySet, KeySetError},
     config::{
         file::Attached,
-        files::{LARGE, SMALL, read_bytes, read_text},
+        files::{LARGE, SMALL, folder, read_bytes, read_text},
         pem::{self, PemError},
         report::{Fault, Placed, Report},
         value::{WrittenSecret, excerpt},
@@ -49,7 +50,7 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
             }
             Attached::KeyCache { path } => {
                 let wrong = |fault| report.add(path.at, KEY_CACHE, fault);
-                key_cache(&path.value).unwrap_or_else(wrong);
+                own_file(&path.value).unwrap_or_else(wrong);
             }
             Attached::LimitState { path } => {
                 let wrong = |fault| report.add(path.at, LIMIT_STATE, fault);
@@ -105,7 +106,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
 
 /// That a file can be made here, as far as that can be told without making it.
 pub(super) fn has_folder(path: &Path) -> Result<(), Fault> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = folder(path);
     if folder.is_dir() {
         return Ok(());
     }
@@ -178,9 +179,9 @@ fn key_set(path: &Path, limit: usize) -> Result<(), Fault> {
     Err(Fault::new(format!("`{}` {what}", path.display()), remedy))
 }
 
-/// What it holds is not judged: a damaged file is ignored and then replaced, and must not keep the gateway from starting. A link
-/// would be neither read nor replaced (`remote`).
-fn key_cache(path: &Path) -> Result<(), Fault> {
+/// A file that the gateway writes for itself. What it holds is not judged: a damaged one is passed over, and must not keep the
+/// gateway from starting. A link would be neither read nor replaced (`remote`).
+fn own_file(path: &Path) -> Result<(), Fault> {
     has_folder(path)?;
     let what = match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => "is a symbolic link",
@@ -192,7 +193,7 @@ fn key_cache(path: &Path) -> Result<(), Fault> {
 
 /// A damaged file must not keep the gateway from starting, but one that it may not read would be replaced by an empty one.
 fn limit_state(path: &Path) -> Result<(), Fault> {
-    key_cache(path)?;
+    own_file(path)?;
     match fs::File::open(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(path, &error)),
         _ => Ok(()),

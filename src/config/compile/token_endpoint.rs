@@ -83,8 +83,10 @@ impl CheckedTokenEndpoint {
             Key::There(key) => return Ok((TokenEndpoint::new(settings, key, retired, accounts), None)),
             Key::ToMake(path, algorithm) => (path, algorithm),
         };
-        let (key, pem) = SigningKey::generate(algorithm)
-            .map_err(|error| Problems(vec![problem(file, SIGNING_KEY, key_fault(&path, &error))]))?;
+        let (key, pem) = SigningKey::generate(algorithm).map_err(|error| {
+            let Fault { what, remedy } = key_fault(&path, &error);
+            Problems(vec![Problem::of_file(file, SIGNING_KEY, what, remedy)])
+        })?;
         let new = NewKeyFile { path, pem: Secret::new(pem) };
         Ok((TokenEndpoint::new(settings, key, retired, accounts), Some(new)))
     }
@@ -203,8 +205,7 @@ pub fn token_files(path: &Path) -> Result<TokenFiles, Problems> {
     let mut problems = report.into_problems();
     problems.0.retain(|problem| problem.key == "TOML" || problem.key.starts_with("auth.token_endpoint"));
     if endpoint.is_none() && problems.0.is_empty() {
-        let (what, remedy) = ("is missing", "add the line `[auth.token_endpoint]`");
-        problems.0.push(problem(path, "auth.token_endpoint", Fault::new(what, remedy)));
+        problems.0.push(Problem::of_file(path, "auth.token_endpoint", "is missing", "add the line `[auth.token_endpoint]`"));
     }
     match endpoint {
         Some(WrittenTokenEndpoint { api_keys, signing_key, algorithm, token_lifetime, .. }) if problems.0.is_empty() => {
@@ -212,9 +213,4 @@ pub fn token_files(path: &Path) -> Result<TokenFiles, Problems> {
         }
         _ => Err(problems),
     }
-}
-
-/// A problem of a file as a whole.
-fn problem(file: &Path, key: &str, Fault { what, remedy }: Fault) -> Problem {
-    Problem { file: file.to_owned(), line: 1, column: 1, key: key.to_owned(), what, remedy }
 }

@@ -9,7 +9,6 @@ use crate::{
         table::Table,
         value::KIB,
     },
-    limit::Quota,
     upstream::IdentityHeaders,
 };
 use http::HeaderName;
@@ -28,13 +27,6 @@ pub(crate) struct WrittenAuth {
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) identity_headers: IdentityHeaders,
     pub(crate) token_endpoint: Option<WrittenTokenEndpoint>,
-}
-
-impl WrittenAuth {
-    /// The limit of wrong secrets, where there is a token endpoint.
-    pub(crate) fn failures(&self) -> Option<Quota> {
-        self.token_endpoint.as_ref().map(|endpoint| endpoint.failures)
-    }
 }
 
 /// `[auth]`.

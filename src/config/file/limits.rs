@@ -20,7 +20,7 @@ pub(crate) struct WrittenLimits {
     pub(crate) state_file: Option<PathBuf>,
 }
 
-/// `[limits]`; the routes' own limits are not there yet.
+/// `[limits]`; the routes' own limits, and that of failures, are written elsewhere and not there yet.
 pub(super) fn limits(root: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenLimits {
     section(root, "limits", |table| {
         let per_user = quota(table, "per_user", 100, 100);
@@ -29,7 +29,7 @@ pub(super) fn limits(root: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenL
             global: quota(table, "global", 5000, 10_000),
             per_user,
             per_address: quota(table, "per_address", 1000, 2000),
-            // Written with the token endpoint, which replaces this.
+            // Of no effect without a token endpoint, which brings its own.
             failures: documented(1, 100),
             bulk_in_flight: table.integer_u32("bulk_in_flight", 4, &(0..=1_000_000)),
             max_users: usize::try_from(table.integer("max_users", 1_000_000, &(1..=100_000_000))).unwrap_or(usize::MAX),

@@ -5,6 +5,7 @@
 mod tests;
 
 use super::answer::Refusal;
+use crate::time::civil;
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use std::fmt;
 
@@ -68,23 +69,10 @@ impl Serialize for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_date(self.0 / 86_400);
+        let (year, month, day) = civil(self.0 / 86_400);
         let second = self.0 % 86_400;
         write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
     }
-}
-
-/// Year, month and day of the Gregorian calendar, from days since 1970-01-01: Howard Hinnant's `civil_from_days`, which counts
-/// from March so that the leap day ends a year and needs no case of its own.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// A JSON object as a `T`.

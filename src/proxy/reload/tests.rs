@@ -99,7 +99,7 @@ fn a_request_keeps_its_configuration_and_nobody_else_does() {
     let (shared, _queue) = share(gateway(), Arc::new(LogQueue::new(1)), Clock::start()).unwrap_or_else(|error| panic!("{error}"));
     let old = Arc::downgrade(&shared.gateway.load_full());
     let (first, second) = (Ctx::new(&shared, false), Ctx::new(&shared, false));
-    let next = InForce::new(gateway(), &shared.metrics, 2, shared.clock.now());
+    let next = InForce::new(gateway(), &shared.metrics, 2);
     shared.gateway.store(Arc::new(next));
     let third = Ctx::new(&shared, false);
     drop(first);

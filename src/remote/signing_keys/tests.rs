@@ -6,7 +6,7 @@ use crate::{
     token::SigningAlgorithm,
 };
 use serde_json::Value;
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
 const NOW_S: u64 = 1_800_000_000;
 /// Two lifetimes of 10 s, no leeway, and the second that was begun.

@@ -205,7 +205,7 @@ fn a_key_cache_is_no_link() {
     std::os::unix::fs::symlink(folder.path("damaged"), folder.path("link")).expect("a link");
     std::os::unix::fs::symlink(folder.path("nowhere"), folder.path("dangling")).expect("a link");
     for name in ["link", "dangling"] {
-        let fault = super::key_cache(&folder.path(name)).expect_err(name);
+        let fault = super::own_file(&folder.path(name)).expect_err(name);
         assert!(fault.what.ends_with("is a symbolic link"), "{fault:?}");
     }
 }

@@ -185,13 +185,13 @@ upgrade = true"#,
 #[test]
 fn a_route_can_have_a_limit_of_its_own() {
     let route =
-        |limit: &str| accepted(&format!("[[routes]]\npath = \"/incidents\"\nlimit = {limit}")).routes[0].route.own_limit();
+        |limit: &str| accepted(&format!("[[routes]]\npath = \"/incidents\"\nlimit = {limit}")).routes[0].route.limit.route();
     let quota = route("{ rate = 10, burst = 20 }").map(|own| (own.quota.rate(), own.quota.burst()));
     assert_eq!(quota, Some((10, 20)));
     assert_eq!((route("\"default\""), route("\"exempt\"")), (None, None));
     // What is swept is what is charged.
     let file = accepted("[[routes]]\npath = \"/x\"\n[[routes]]\npath = \"/y\"\nlimit = { rate = 1, burst = 2 }\nauth = \"none\"");
-    assert_eq!(file.limits.routes, [file.routes[1].route.own_limit().expect("it has one")]);
+    assert_eq!(file.limits.routes, [file.routes[1].route.limit.route().expect("it has one")]);
 }
 
 #[test]
