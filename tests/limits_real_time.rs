@@ -1,11 +1,12 @@
 //! Limits through the real binary in real time, under more load than they admit.
 //!
-//! What is asserted follows from the moments of the answers, so a slow or busy machine cannot make it wrong: with T from the first
+//! Both bounds follow from the moments of the answers, so a slow or busy machine cannot make them wrong (how much is offered is a
+//! condition, which such a machine may miss): with T from the first
 //! byte sent to the last answer received, at most `burst + rate × T` are admitted. And where refusals come so densely that the
 //! bucket cannot have been full in between, no token was lost: at least `burst + rate × T'` are admitted, with T' from the first
 //! admission received (of those that cannot have found it full again) to the last refused request sent.
 //!
-//! The numbers are an installation's if `STACKFLOW_GATEWAY` names a release build, as `tests/run.sh release` does; the debug build
+//! The numbers are an installation's if `STACKFLOW_GATEWAY` names a release build, as `tests/run.sh real-time` does; the debug build
 //! is given a tenth of the global and a fifth of the user's, which it can be offered too much of.
 
 #[path = "limits_real_time/load.rs"]
@@ -14,6 +15,7 @@ mod support;
 
 use load::{Answer, Asking, Upstream, ask};
 use std::{
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -115,13 +117,19 @@ fn assert_exact(bucket: Bucket, answers: &[Answer]) -> f64 {
             println!("at least {least:.1}, at most {:.1}", burst + rate * took);
         }
         // A machine that is busy with other things does not always offer enough; how many are too many is told all the same.
+        // Where an installation's numbers are the point, it is to be run again.
+        None if shipped() => panic!("the lower bound is not proven: too little was offered"),
         None => println!("that more was offered than fits is not proven: the lower bound is not looked at"),
     }
     offered
 }
 
+/// The two that make load take turns: beside each other neither could offer what it must.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn all_users_together_get_the_global_burst_and_then_the_global_rate() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let bucket = if shipped() { Bucket { rate: 5_000, burst: 10_000 } } else { Bucket { rate: 500, burst: 1_000 } };
     let Bucket { rate, burst } = bucket;
     let gate =
@@ -137,6 +145,7 @@ fn all_users_together_get_the_global_burst_and_then_the_global_rate() {
 
 #[test]
 fn a_user_at_twenty_times_the_limit_gets_the_limit_and_a_thousand_quiet_users_beside_it_get_everything() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let bucket = if shipped() { Bucket { rate: 100, burst: 100 } } else { Bucket { rate: 20, burst: 20 } };
     let Bucket { rate, burst } = bucket;
     let gate = Gate::new(&format!("per_user = {{ rate = {rate}, burst = {burst} }}"));

@@ -5,7 +5,7 @@
 #   tests/run.sh setup        only installs: Debian packages, npm packages, Python packages (in target/python)
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
-#   tests/run.sh loom         the limiter's races, every interleaving of them (tests/loom)
+#   tests/run.sh loom         the limiter's races, interleaving by interleaving (tests/loom)
 #   tests/run.sh release      the demo, from the release build
 #   tests/run.sh real-time    an installation's limits, 10,000 at once and 5,000 a second, in real time
 #   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
@@ -14,7 +14,7 @@
 #   tests/run.sh bench        benches/limits, with its bounds
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
-# Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node; asks for sudo only when it is not root and
+# Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node (20.19 or newer); asks for sudo only when it is not root and
 # something is missing. All ports are chosen by the system and everything started is stopped again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -90,6 +90,7 @@ lint() {
     say "lint: formatting"
     cargo fmt --check
     cargo fmt --check --manifest-path tests/loom/Cargo.toml
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
     say "lint: clippy"
     cargo clippy --all-targets --locked -- -D warnings
     say "lint: documentation"

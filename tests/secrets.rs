@@ -303,7 +303,7 @@ fn no_secret_is_in_a_complaint_about_a_file() {
         let output = Gateway::output(&[command, "--config", "gateway.toml"], &config, &files);
         let written = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
         assert_eq!(output.status.code(), Some(2), "{command}: {written}");
-        for (name, _) in &files[..3] {
+        for (name, _) in &files {
             assert!(written.contains(name), "{command} complains of {name}: {written}");
         }
         secrets.check_absent(command, &written);

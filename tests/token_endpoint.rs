@@ -270,7 +270,7 @@ fn forged(gateway: &Gateway, kid: &str) -> String {
 #[test]
 fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     let backend = Backend::start();
-    let lines = "algorithm = \"ES256\"\ntoken_lifetime = \"1s\"\n[auth]\nleeway = \"0s\"";
+    let lines = "algorithm = \"ES256\"\ntoken_lifetime = \"3s\"\n[auth]\nleeway = \"0s\"";
     let gateway = setup(&backend, lines).start();
     let old = kids(&gateway).remove(0);
     let stolen = forged(&gateway, &old);

@@ -73,6 +73,20 @@ fn upstreams_that_fail_are_502_or_504() {
     assert_eq!((within.status, within.only("X-Long").len()), (200, 30 * 1024));
 }
 
+/// RFC 9110, section 6.2: what a server speaks is between it and the gateway.
+#[test]
+fn an_answer_in_an_old_version_is_passed_on_in_ours() {
+    let world = World::behind(Backend::answering("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"), |setup| setup);
+    let mut stream = std::net::TcpStream::connect(world.gateway.address()).unwrap();
+    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    let token = world.issuer.user("ada");
+    let head = format!("GET {LIST} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\r\n");
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+}
+
 /// What its reader may read differently than the gateway is not passed on; what has one meaning is passed on in one spelling.
 #[test]
 fn framing_that_is_in_doubt_is_502_and_the_rest_is_made_plain() {
@@ -94,6 +108,11 @@ fn framing_that_is_in_doubt_is_502_and_the_rest_is_made_plain() {
         let big = vec![b' '; 100_000];
         let response = world.ask_on(&mut world.gateway.connect(), "POST", &format!("/prod/api/{path}"), &[JSON], &big);
         assert_failed(path, &response, 502, "bad_upstream");
+    }
+    // A server that has answered, though not well, is not asked a second time.
+    for path in ["identity", "compressed"] {
+        let target = format!("/api/v1/{path}");
+        assert_eq!(world.backend.requests().iter().filter(|seen| seen.head.target == target).count(), 2, "{path}");
     }
     let equal = world.get("/prod/api/equal");
     assert_eq!((equal.status, equal.all("Content-Length"), equal.body.as_slice()), (200, vec!["2"], &b"{}"[..]));

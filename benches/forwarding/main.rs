@@ -1,10 +1,10 @@
 //! What a forwarded request and an early answer cost, beside a bare Pingora pass-through built the same way.
 //!
 //! `cargo bench --bench forwarding` starts a fixed upstream, the pass-through, and the gateway in its whole job (token, limits,
-//! headers, CORS, metrics, access log). Each proxy has one worker on the first core; upstream and load share the second. Modes take
+//! headers, CORS, metrics, with the access log and without it). Each proxy has one worker on the first core; upstream and load share the second. Modes take
 //! turns over several rounds, and ratios are taken within a round, because the machine's speed changes between rounds.
 //! CPU time is of the proxy's whole process, from the scheduler's own account. Bounded: a fixed number of requests a round;
-//! loopback only. `--rounds N` and `--requests N` change the size, `--only TEXT` measures the modes whose names contain it (for a profiler); `--check` fails when a bound of the README is not kept.
+//! loopback only. `--rounds N` and `--requests N` change the size, `--only TEXT` measures the modes whose names contain it (for a profiler); `--check` fails when a bound of `report.rs` is not kept.
 
 mod children;
 mod load;

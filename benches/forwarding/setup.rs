@@ -16,7 +16,7 @@ pub struct Setup {
 
 /// Limits that do not refuse.
 const OPEN: &str = "global = { rate = 1000000, burst = 1000000 }\nper_user = { rate = 1000000, burst = 1000000 }";
-/// One request an hour and more: all others are refused.
+/// One request a second: all others are refused.
 const CLOSED: &str = "global = { rate = 1000000, burst = 1000000 }\nper_user = { rate = 1, burst = 1 }";
 
 impl Setup {

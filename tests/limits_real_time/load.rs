@@ -3,6 +3,7 @@
 //! Every answer is kept with the moments at which its request was sent and it had come: what a limiter must have done follows
 //! from these, however slow the machine is.
 
+use crate::support;
 use std::{
     net::SocketAddr,
     sync::{
@@ -57,43 +58,20 @@ async fn converse(address: SocketAddr, asking: Asking, end: Instant) -> Vec<Answ
     let mut stream = TcpStream::connect(address).await.expect("the gateway accepts");
     stream.set_nodelay(true).expect("a TCP socket");
     let (mut answers, mut buffer) = (Vec::new(), Vec::new());
-    for request in asking.requests.iter().cycle() {
+    for (turn, request) in asking.requests.iter().cycle().enumerate() {
         let sent = Instant::now();
-        if sent >= end {
+        // Each request is made once at least, however slow the machine is.
+        if sent >= end && turn >= asking.requests.len() {
             break;
         }
         stream.write_all(request.as_bytes()).await.expect("the gateway reads");
-        let answer = timeout(crate::support::DEADLINE, read_answer(&mut stream, &mut buffer)).await;
+        let answer = timeout(support::DEADLINE, support::read_answer(&mut stream, &mut buffer)).await;
         answers.push(Answer { status: answer.expect("an answer in time"), sent, came: Instant::now() });
         if !asking.pause.is_zero() {
             tokio::time::sleep(asking.pause).await;
         }
     }
     answers
-}
-
-/// Reads one answer with a length; gives its status.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
-    buffer.clear();
-    loop {
-        assert_ne!(stream.read_buf(buffer).await.expect("the gateway answers"), 0, "the connection is kept");
-        if let Some((status, length)) = whole(buffer) {
-            assert_eq!(length, buffer.len(), "one answer for one request");
-            return status;
-        }
-    }
-}
-
-/// Status and length of the answer, once all of it is there.
-fn whole(bytes: &[u8]) -> Option<(u16, usize)> {
-    let head_end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&bytes[..head_end]).ok()?;
-    let status = head.get(9..12)?.parse().ok()?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    })?;
-    (bytes.len() >= head_end + length).then_some((status, head_end + length))
 }
 
 /// Counts what it answers.

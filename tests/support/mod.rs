@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary includes this module and uses its own part of it")]
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
+mod answer;
 mod backend;
 mod certificates;
 mod client;
@@ -21,6 +22,7 @@ mod setup;
 mod trial;
 mod world;
 
+pub use answer::read_answer;
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
 pub use certificates::{Authority, Certificate, tls_before, tls_upstream};
 pub use client::{Client, Response, request};

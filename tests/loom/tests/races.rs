@@ -1,7 +1,7 @@
-//! Every interleaving of a few threads that meet at the same buckets.
+//! Interleavings of a few threads that meet at the same buckets.
 //!
-//! Preemptions are bounded where three threads meet (loom's documentation: two or three find what there is to find); two
-//! threads are played out whole.
+//! Preemptions are bounded where all interleavings would take too long (loom's documentation: two or three preemptions find what
+//! there is to find); each model says so.
 
 use limiter_under_loom::{
     limit::{Attempts, Caller, Charge, LimitState, Limits, Period, PeriodQuota, Plan, Plans, Quota, RouteQuota, Terms},
