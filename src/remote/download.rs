@@ -2,7 +2,11 @@
 //!
 //! Invariants: https, or http to a loopback address, looked up here and connected to as looked up, so that a name cannot
 //! mean something else a moment later. Only a 200 is an answer: a redirect is a failure, because whoever can redirect could
-//! choose the keys. Never more than `limit` bytes are kept. The total time is the caller's to bound.
+//! choose the keys. Never more than `limit` bytes are kept, nor much more than twice as many read. The total time is the
+//! caller's to bound.
+mod metered;
+
+use self::metered::MeteredConnector;
 use crate::config::pem;
 use bytes::Bytes;
 use http::{
@@ -14,7 +18,7 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
+    client::legacy::{Client, Error as ClientError},
     rt::TokioExecutor,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
@@ -80,12 +84,12 @@ pub(super) struct Downloader {
     limit: usize,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+type HttpClient = Client<HttpsConnector<MeteredConnector>, Empty<Bytes>>;
 
 impl Downloader {
     /// Trusts the certificates of `ca_file`, or else the operating system's.
     pub(super) fn new(ca_file: Option<&Path>, limit: usize) -> Self {
-        Self { client: tls(ca_file).map(client), limit }
+        Self { client: tls(ca_file).map(|tls| client(tls, limit)), limit }
     }
 
     /// The document at `url`.
@@ -118,8 +122,12 @@ impl Downloader {
     }
 }
 
-fn client(tls: ClientConfig) -> HttpClient {
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+/// What an answer may take on the connection beside twice its body: TLS handshake, heads and framing.
+const AROUND_AN_ANSWER: u64 = 256 * 1024;
+
+fn client(tls: ClientConfig, limit: usize) -> HttpClient {
+    let connector = MeteredConnector::new(AROUND_AN_ANSWER.saturating_add((limit as u64).saturating_mul(2)));
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
     // No connection is kept: the next fetch is minutes away, and a fresh one follows a changed address.
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
 }

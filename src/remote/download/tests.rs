@@ -1,6 +1,9 @@
 //! Where a document may come from, and how much of it is read.
 use super::*;
-use crate::remote::test_server::{Answer, ScratchFile, Server};
+use crate::remote::{
+    key_document::printable,
+    test_server::{Answer, ScratchFile, Server},
+};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 use std::{
     io::{Read, Write},
@@ -107,6 +110,18 @@ async fn no_more_than_the_limit_is_read() {
     for path in ["/long", "/chunked", "/endless"] {
         assert_eq!(error_of(&server.url(path), 100).await, "larger than 100 bytes", "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_not_read_without_end() {
+    let server = Server::start().await;
+    let interim = |count: usize| b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count);
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere".to_vec();
+    server.answer("/some", Answer::Raw([interim(100), answer.clone()].concat()));
+    assert_eq!(&Downloader::new(None, 100).get(&server.url("/some")).await.expect("a document")[..], b"here");
+    server.answer("/many", Answer::Raw([interim(20_000), answer].concat()));
+    let error = Downloader::new(None, 100).get(&server.url("/many")).await.expect_err("no document");
+    assert!(printable(&error).ends_with(": more bytes than any answer needs"), "{error:?}");
 }
 
 #[tokio::test]
