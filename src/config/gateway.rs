@@ -203,12 +203,16 @@ pub struct Bounds {
     pub header_count: usize,
     /// A request's body, unless its route says otherwise: 413.
     pub body: u64,
-    /// Between two reads of a request body: 408.
+    /// From the first byte of a request head to its end: 408.
+    pub header_timeout: Duration,
+    /// Between two reads of a request body; after that long also an average under 240 bytes a second: 408.
     pub body_timeout: Duration,
     /// A client that does not read.
     pub write_timeout: Duration,
     /// A connection without requests.
     pub idle_timeout: Duration,
+    /// Connections of all listeners together; 0: what the file descriptor limit allows.
+    pub connections: usize,
     /// Concurrent HTTP/2 streams of one connection.
     pub h2_streams: u32,
 }

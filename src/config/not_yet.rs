@@ -24,11 +24,6 @@ const fn value(key: &'static str, value: &'static str, remedy: &'static str) -> 
 pub(crate) const NOT_YET: &[NotYet] = &[
     key("server.upgrade_socket", "remove it; a restart drains the old process first"),
     key("listeners.proxy_protocol", "remove it; connections are served without PROXY protocol"),
-    key("bounds.header_timeout", "remove it"),
-    key("bounds.body_timeout", "remove it; it is 30s"),
-    key("bounds.write_timeout", "remove it; it is 30s"),
-    key("bounds.idle_timeout", "remove it; it is 60s"),
-    key("bounds.connections", "remove it; the file descriptor limit of the process is the bound"),
     key("limits.cluster", "remove it; each gateway keeps its own budget"),
     value("upstreams.*.protocol", "h2c", "write \"http\""),
     value("upstreams.*.protocol", "lambda", "write \"http\""),

@@ -11,11 +11,6 @@ fn these_are_not_in_this_version() {
     let expected = [
         "server.upgrade_socket",
         "listeners.proxy_protocol",
-        "bounds.header_timeout",
-        "bounds.body_timeout",
-        "bounds.write_timeout",
-        "bounds.idle_timeout",
-        "bounds.connections",
         "limits.cluster",
         "upstreams.*.protocol = h2c",
         "upstreams.*.protocol = lambda",

@@ -112,19 +112,19 @@ header_count = 1000",
 }
 
 #[test]
-fn the_times_of_connections_are_not_in_this_version() {
+fn times_that_end_good_connections_or_none_are_refused() {
     check(
         r#"[bounds]
-header_timeout = "1s"
-body_timeout = "1s"
-write_timeout = "1s"
-idle_timeout = "1s"
-connections = 0"#,
-        r"2:1: bounds.header_timeout: not in this version; remove it
-3:1: bounds.body_timeout: not in this version; remove it; it is 30s
-4:1: bounds.write_timeout: not in this version; remove it; it is 30s
-5:1: bounds.idle_timeout: not in this version; remove it; it is 60s
-6:1: bounds.connections: not in this version; remove it; the file descriptor limit of the process is the bound",
+header_timeout = "0s"
+body_timeout = "99ms"
+write_timeout = "2h"
+idle_timeout = 60
+connections = -1"#,
+        r#"2:18: bounds.header_timeout: `0s` is out of range; write "100ms" to "1h"
+3:16: bounds.body_timeout: `99ms` is out of range; write "100ms" to "1h"
+4:17: bounds.write_timeout: `2h` is out of range; write "100ms" to "1h"
+5:16: bounds.idle_timeout: is a whole number; write a text such as "30s", in ms, s, m or h
+6:15: bounds.connections: -1 is out of range; write a whole number from 0 to 10000000"#,
     );
 }
 
@@ -145,6 +145,8 @@ fn one_address_is_a_range_too() {
 fn bounds_have_the_documented_defaults() {
     let bounds = accepted("").bounds;
     assert_eq!((bounds.uri, bounds.headers, bounds.header_count, bounds.body), (8192, 32_768, 100, 10_485_760));
-    assert_eq!((bounds.body_timeout.as_secs(), bounds.write_timeout.as_secs(), bounds.idle_timeout.as_secs()), (30, 30, 60));
+    let times = [bounds.header_timeout, bounds.body_timeout, bounds.write_timeout, bounds.idle_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [10, 30, 30, 60]);
+    assert_eq!(bounds.connections, 0);
     assert_eq!(bounds.h2_streams, 100);
 }
