@@ -32,8 +32,8 @@ fn admitted(world: &World, times: usize) -> usize {
 fn wait_written(world: &World, used: u64) -> Vec<u8> {
     world.gateway.poll("the state file", || {
         let file = fs::read(world.gateway.path("quotas")).ok()?;
-        // The number is the last of the last counter, before the sum.
-        let number = file.get(file.len().checked_sub(16)?..file.len() - 8)?;
+        // The number stands in the last counter before how long it is kept; a sum follows.
+        let number = file.get(file.len().checked_sub(20)?..file.len() - 12)?;
         (u64::from_le_bytes(number.try_into().ok()?) == used).then_some(file)
     })
 }
