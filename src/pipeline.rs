@@ -17,7 +17,7 @@ use crate::{
     cors::{CorsPolicy, RequestOrigin},
     limit::{AddressCharge, Policy, Refusal, Shown},
     reply::{Outcome, Rejection, Reply},
-    request::Request,
+    request::{HeadFault, Request},
     route::{Place, judge},
     state::{NotReady, State},
     time::Now,
@@ -130,6 +130,9 @@ impl<'a> Walk<'a> {
 
     /// Target and header fields within `[bounds]`, a host to speak of.
     fn check_head_bounds(&self) -> Result<(), Rejection> {
+        if let Some(fault) = self.request.fault {
+            return Err(refused_head(fault));
+        }
         let bounds = &self.gateway.bounds;
         if self.request.target.len() > bounds.uri {
             return Err(Rejection::UriTooLong(bounds.uri));
@@ -389,5 +392,15 @@ fn check_method(route: &Route, method: &Method) -> Result<(), Rejection> {
 
 #[cfg(test)]
 pub(crate) mod test_gateway;
+fn refused_head(fault: HeadFault) -> Rejection {
+    match fault {
+        HeadFault::Invalid(what) => Rejection::InvalidRequest(what),
+        HeadFault::TargetTooLong(bound) => Rejection::UriTooLong(bound),
+        HeadFault::FieldsTooLarge => Rejection::HeadersTooLarge,
+        HeadFault::Late => Rejection::RequestTimeout,
+        HeadFault::Connect => Rejection::MethodNotAllowed(HeaderValue::from_static(GENERAL_ALLOW)),
+    }
+}
+
 #[cfg(test)]
 mod tests;

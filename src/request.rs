@@ -3,6 +3,21 @@
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use std::net::IpAddr;
 
+/// Why a request head is refused before anything else is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFault {
+    /// It breaks the grammar, or may be read in two ways; which, in a sentence for the client.
+    Invalid(&'static str),
+    /// The target is over its bound, in bytes.
+    TargetTooLong(usize),
+    /// The fields are over their bound.
+    FieldsTooLarge,
+    /// It took too long to come.
+    Late,
+    /// CONNECT: there is nothing that it could mean here.
+    Connect,
+}
+
 /// A request as the stages see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -18,6 +33,8 @@ pub struct Request<'a> {
     pub redirect_only: bool,
     /// A body follows the head, as the protocol's framing tells.
     pub has_body: bool,
+    /// What is wrong with its head, which this one stands for.
+    pub fault: Option<HeadFault>,
 }
 
 impl<'a> Request<'a> {

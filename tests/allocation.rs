@@ -103,7 +103,7 @@ impl World {
 
     fn decide(&self, (parts, target): &(Parts, String)) -> Decision {
         let client = [203, 0, 113, 7].into();
-        let request = Request { parts, target, client, https: false, redirect_only: false, has_body: false };
+        let request = Request { parts, target, client, https: false, redirect_only: false, has_body: false, fault: None };
         decide(&self.gateway, &self.state, &request, Attempt::First, NOW)
     }
 

@@ -137,7 +137,8 @@ impl Ask {
     /// As the stages see it; a body follows where the framing of HTTP/1.1 says so.
     pub(crate) fn request(&self) -> Request<'_> {
         let Self { parts, target, client, redirect_only } = self;
-        let request = Request { parts, target, client: *client, https: false, redirect_only: *redirect_only, has_body: false };
+        let request =
+            Request { parts, target, client: *client, https: false, redirect_only: *redirect_only, has_body: false, fault: None };
         let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
         Request { has_body: request.content_length().map_or(chunked, |length| length > 0), ..request }
     }

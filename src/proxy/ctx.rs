@@ -10,7 +10,7 @@ use crate::{
     observe::{Exchange, Ids},
     pipeline::{Forward, Target},
     reply::{Outcome, Rejection},
-    request::Request,
+    request::{HeadFault, Request},
     response_headers::ResponseHeaders,
     time::Now,
     upstream::{Tried, incoming_trace},
@@ -63,6 +63,8 @@ pub struct Ctx {
     pub(super) decided: Now,
     /// A body follows the head.
     pub(super) has_body: bool,
+    /// What is wrong with the head that the request's stands for.
+    pub(super) fault: Option<HeadFault>,
     /// The service account at the token endpoint.
     pub(super) account: Option<String>,
     pub(super) retries: u32,
@@ -124,6 +126,7 @@ impl Ctx {
             waited_ns: 0,
             decided: began,
             has_body: false,
+            fault: None,
             account: None,
             retries: 0,
             streamed: false,
@@ -146,6 +149,7 @@ impl Ctx {
             https: self.https,
             redirect_only: self.redirect_only,
             has_body: self.has_body,
+            fault: self.fault,
         }
     }
 

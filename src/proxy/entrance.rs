@@ -5,6 +5,7 @@
 //! the start is not left to them: the options of connections are given by [`App`], and retries are counted by the phases.
 
 use super::{
+    guard::Guarding,
     phases::Phases,
     shared::Shared,
     tls::{TlsError, server_config},
@@ -42,14 +43,22 @@ pub struct Entrance<A> {
 /// One listener's [`Entrance`], loaded by each new connection.
 pub type Door<A> = Arc<ArcSwap<Entrance<A>>>;
 
-/// The framework's proxy, with the options of one configuration.
+/// A listener's application: the framework's proxy behind the guard, with the options of one configuration.
 pub struct App {
+    pub(super) proxy: Arc<HttpProxy<Phases>>,
+    pub(super) guarding: Guarding,
+    /// Off for HTTP/1 alone.
+    pub(super) http2: Option<Arc<Http2>>,
+}
+
+/// The framework's proxy in HTTP/2.
+pub struct Http2 {
     proxy: Arc<HttpProxy<Phases>>,
     server_options: HttpServerOptions,
     h2_options: H2Options,
 }
 
-impl HttpServerApp for App {
+impl HttpServerApp for Http2 {
     /// Written out: `async` would put a second box around the future of every request.
     fn process_new_http<'life0, 'life1, 'async_trait>(
         self: &'life0 Arc<Self>,
@@ -70,6 +79,17 @@ impl HttpServerApp for App {
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.server_options)
+    }
+}
+
+impl Http2 {
+    fn new(proxy: &Arc<HttpProxy<Phases>>, bounds: &Bounds) -> Self {
+        let mut server_options = HttpServerOptions::default();
+        server_options.h2_idle_timeout = Some(bounds.idle_timeout);
+        let mut h2_options = default_h2_options();
+        h2_options.max_concurrent_streams(bounds.h2_streams);
+        h2_options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
+        Self { proxy: Arc::clone(proxy), server_options, h2_options }
     }
 }
 
@@ -166,17 +186,12 @@ impl Proxies {
         tls: Option<&(Arc<Acceptor>, f64)>,
         metrics: &Metrics,
     ) -> Entrance<App> {
-        let mut server_options = HttpServerOptions::default();
-        server_options.h2c = listener.http2;
-        server_options.h2_idle_timeout = Some(bounds.idle_timeout);
-        let mut h2_options = default_h2_options();
-        h2_options.max_concurrent_streams(bounds.h2_streams);
-        h2_options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
         let proxy = Arc::clone(if listener.redirect_https { &self.redirect } else { &self.general });
+        let http2 = listener.http2.then(|| Arc::new(Http2::new(&proxy, bounds)));
         let tls = tls.map(|(acceptor, ends)| {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        Entrance { app: Arc::new(App { proxy, server_options, h2_options }), tls }
+        Entrance { app: Arc::new(App { proxy, guarding: Guarding::new(bounds), http2 }), tls }
     }
 }

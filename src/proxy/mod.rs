@@ -9,6 +9,7 @@ mod ctx;
 mod direct;
 mod entrance;
 mod framing;
+pub mod guard;
 mod heads;
 mod idle;
 mod listeners;

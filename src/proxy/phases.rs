@@ -30,7 +30,7 @@ use pingora_core::{
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 /// Most fields that are set on a request: six of identity, four of forwarding, trace, request id, via, host.
 const SET_ON_REQUESTS: usize = 14;
@@ -57,6 +57,11 @@ impl ProxyHttp for Phases {
 
     fn new_ctx(&self) -> Box<Ctx> {
         Box::new(Ctx::new(&self.shared, self.redirect_only))
+    }
+
+    /// Called before anything else where the guard has refused the head.
+    fn on_connection_reuse(&self, _session: &mut Session, ctx: &mut Box<Ctx>, given: Box<dyn Any + Send + Sync>) {
+        ctx.fault = given.downcast_ref().copied();
     }
 
     /// No modules: the framework would put its compression into the way of every response.

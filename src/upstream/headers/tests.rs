@@ -35,6 +35,7 @@ fn forwarded(fields: &[(&str, &str)], trusted: bool, prefix: &str) -> HeaderMap 
         https: false,
         redirect_only: false,
         has_body: false,
+        fault: None,
     };
     let made_here = HeaderValue::from_static("00-11111111111111111111111111111111-2222222222222222-00");
     let hop = Hop {
@@ -181,6 +182,7 @@ fn a_request_over_http_2_says_so_in_via() {
         https: true,
         redirect_only: false,
         has_body: false,
+        fault: None,
     };
     assert_eq!(super::via(&request), "2 stackflow-gateway");
 }

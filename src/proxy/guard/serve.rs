@@ -1,0 +1,202 @@
+//! Serves a connection: finds out the protocol, and in HTTP/1 reads each head before the framework sees anything of it.
+
+use super::{
+    head::{self, Head, HeadBounds, Scan},
+    stand_in::stand_in,
+    stream::Guarded,
+};
+use crate::{config::Bounds, proxy::entrance::App, request::HeadFault};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use pingora_core::{
+    apps::{HttpPersistentSettings, HttpServerApp, ServerApp},
+    protocols::{ALPN, Stream, http::ServerSession},
+    server::ShutdownWatch,
+};
+use pingora_timeout::timeout;
+use std::{pin::pin, time::Duration};
+use tokio::io::AsyncWriteExt;
+
+/// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Where not even a request line can be made out.
+const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What a connection is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Guarding {
+    bounds: HeadBounds,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Guarding {
+    /// By the configuration.
+    #[must_use]
+    pub fn new(bounds: &Bounds) -> Self {
+        // The framework reads no more fields than that, and says so in its own words.
+        let count = bounds.header_count.min(MOST_FIELDS);
+        let bounds_of_head = HeadBounds { target: bounds.uri, fields: bounds.headers, count };
+        Self { bounds: bounds_of_head, header_timeout: bounds.header_timeout, idle_timeout: bounds.idle_timeout }
+    }
+}
+
+/// The framework's own bound on fields (pingora-core, protocols/http/v1/common.rs).
+const MOST_FIELDS: usize = 256;
+
+/// What a connection brings next.
+enum Next {
+    /// A request whose head is good.
+    Request(Head),
+    /// One whose head is not.
+    Refused(HeadFault),
+    /// Nothing more.
+    Nothing,
+}
+
+#[async_trait]
+impl ServerApp for App {
+    async fn process_new(self: &std::sync::Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let over_tls = stream.get_ssl_digest().is_some();
+        let mut is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let mut guarded = Box::new(Guarded::new(stream));
+        if self.http2.is_some() && !over_tls {
+            is_http2 = begins_with_preface(&mut guarded, &self.guarding).await?;
+        }
+        match &self.http2 {
+            Some(http2) if is_http2 => {
+                guarded.hand_on_all();
+                http2.process_new(guarded, shutdown).await
+            }
+            _ => {
+                self.serve_http1(guarded, shutdown).await;
+                None
+            }
+        }
+    }
+}
+
+/// Whether the client speaks HTTP/2 without having asked; `None` when it does not speak. No more is read than it takes to know:
+/// a request in HTTP/1 may be shorter than a preface and wait for its answer.
+async fn begins_with_preface(guarded: &mut Guarded, guarding: &Guarding) -> Option<bool> {
+    let first = async {
+        while guarded.input().len() < PREFACE.len() && PREFACE.starts_with(guarded.input()) {
+            if !guarded.read_more().await.ok()? {
+                return None;
+            }
+        }
+        Some(guarded.input().starts_with(PREFACE))
+    };
+    timeout(guarding.idle_timeout, first).await.ok()?
+}
+
+impl App {
+    /// One request after another, until one ends the connection.
+    async fn serve_http1(&self, mut guarded: Box<Guarded>, shutdown: &ShutdownWatch) {
+        let mut settings = None;
+        let mut closing = shutdown.clone();
+        loop {
+            let next = next_request(&mut guarded, &self.guarding, &mut closing).await;
+            let (head, fault) = match next {
+                Next::Request(head) => {
+                    let came = guarded.take(head.length);
+                    guarded.expect_body(head.body);
+                    (head.rewritten.unwrap_or(came), None)
+                }
+                Next::Refused(fault) => match stand_in(guarded.input()) {
+                    Some(head) => {
+                        guarded.refuse();
+                        (head, Some(fault))
+                    }
+                    None => return answer_barely(guarded, fault).await,
+                },
+                Next::Nothing => return,
+            };
+            let session = session(guarded, head, fault, settings.take());
+            let Some(reused) = self.proxy.process_new_http(session, shutdown).await else { return };
+            let (stream, kept) = reused.consume();
+            settings = kept;
+            match stream.into_any().downcast::<Guarded>() {
+                Ok(stream) if stream.is_between_requests() => guarded = stream,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The framework's session, with a head that it finds as if it had just read it.
+fn session(stream: Stream, head: BytesMut, fault: Option<HeadFault>, settings: Option<HttpPersistentSettings>) -> ServerSession {
+    let mut session = ServerSession::new_http1(stream);
+    match settings {
+        Some(settings) => settings.apply_to_session(&mut session),
+        // For how long is the guard's to say: it is the guard who waits.
+        None => session.set_keepalive(Some(0)),
+    }
+    if let Some(fault) = fault {
+        session.set_connection_user_context(Some(Box::new(fault)));
+    }
+    if let ServerSession::H1(session) = &mut session {
+        session.set_pipelined_prefix(head);
+    }
+    session
+}
+
+/// Waits for the next head and reads it. What waits between two requests ends when the process stops accepting; a head that has
+/// begun to come is answered.
+async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut ShutdownWatch) -> Next {
+    if guarded.input().is_empty() {
+        let closed = pin!(closing.wait_for(|closed| *closed));
+        let came = tokio::select! {
+            biased;
+            came = timeout(guarding.idle_timeout, guarded.read_more()) => came,
+            _ = closed => return Next::Nothing,
+        };
+        if !matches!(came, Ok(Ok(true))) {
+            return Next::Nothing;
+        }
+    }
+    match head::read(guarded.input(), guarding.bounds) {
+        Ok(Some(head)) => Next::Request(head),
+        Ok(None) => timeout(guarding.header_timeout, rest_of_head(guarded, guarding.bounds))
+            .await
+            .unwrap_or(Next::Refused(HeadFault::Late)),
+        Err(fault) => Next::Refused(fault),
+    }
+}
+
+/// A head that did not come at once. It is read again only when its end has come, however few bytes come at a time.
+async fn rest_of_head(guarded: &mut Guarded, bounds: HeadBounds) -> Next {
+    let mut scan = Scan::default();
+    loop {
+        match scan.is_complete(guarded.input()) {
+            Err(fault) => return Next::Refused(fault),
+            Ok(true) => break,
+            Ok(false) if guarded.input().len() > bounds.head() => return Next::Refused(too_large(guarded.input(), bounds)),
+            Ok(false) => {}
+        }
+        match guarded.read_more().await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return Next::Nothing,
+        }
+    }
+    match head::read(guarded.input(), bounds) {
+        Ok(Some(head)) => Next::Request(head),
+        Ok(None) => Next::Nothing,
+        Err(fault) => Next::Refused(fault),
+    }
+}
+
+/// What of a head without end is over its bound.
+fn too_large(input: &[u8], bounds: HeadBounds) -> HeadFault {
+    let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    if line > bounds.head() - bounds.fields { HeadFault::TargetTooLong(bounds.target) } else { HeadFault::FieldsTooLarge }
+}
+
+/// The client sent what is no HTTP, or nothing whole in all its time.
+async fn answer_barely(mut guarded: Box<Guarded>, fault: HeadFault) {
+    log::debug!(target: "listeners", "no request: {fault:?}");
+    guarded.refuse();
+    // It may be gone.
+    let _ = guarded.write_all(BARE).await;
+    let _ = guarded.shutdown().await;
+}
