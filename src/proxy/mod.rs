@@ -20,6 +20,7 @@ mod reload;
 mod server;
 mod shared;
 mod tls;
+mod token_request;
 mod writer;
 
 pub use clock::Clock;

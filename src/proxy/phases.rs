@@ -4,7 +4,7 @@
 //! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
 
 use super::{
-    bodies::{read_form, take_in_small_body},
+    bodies::take_in_small_body,
     client::client,
     ctx::{Ctx, Measured},
     direct, framing, heads, peers,
@@ -13,13 +13,12 @@ use super::{
 };
 use crate::{
     auth::IssuerIndex,
-    limit::{AddressCharge, Attempts, Numbers, Policy},
+    limit::AddressCharge,
     observe::UpstreamFailure,
-    pipeline::{Action, Attempt, Decision, Forward, Judged, Target, decide},
+    pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    token::{Limited, TokenAnswer, TokenEndpoint, TokenRequest},
     upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
 };
 use async_trait::async_trait;
@@ -376,7 +375,7 @@ impl Phases {
         self.write(session, ctx, &reply).await
     }
 
-    async fn write(&self, session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<bool> {
+    pub(super) async fn write(&self, session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<bool> {
         let Some(headers) = &ctx.headers else { return Ok(true) };
         // After a wait for an upstream or a body the moment of the decision is long past.
         let waited = ctx.forward.is_some() || ctx.target == Target::Token;
@@ -388,41 +387,6 @@ impl Phases {
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
         }
         Ok(true)
-    }
-
-    /// Reads the form and lets the token endpoint answer it.
-    async fn issue_token(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let gateway = Arc::clone(&ctx.gateway);
-        let Some(endpoint) = &gateway.auth.token_endpoint else {
-            return self.reject(session, ctx, &Rejection::NotFound).await;
-        };
-        let began_ns = self.shared.clock.monotonic_ns();
-        let body = read_form(session, ctx.gateway.bounds.body_timeout).await?;
-        ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
-        let Some(body) = body else {
-            return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;
-        };
-        ctx.request_bytes = body.len() as u64;
-        let now = self.shared.clock.now();
-        let attempts = Attempts { state: &self.shared.state.limits, limits: &gateway.limits, address: ctx.client.address, now };
-        let head = session.req_header();
-        match endpoint.grant(&TokenRequest { headers: &head.headers, query: head.uri.query(), body: &body }, &attempts) {
-            Ok(answer) => {
-                ctx.outcome = if answer.status.is_success() { Outcome::Answered } else { Outcome::Unauthorized };
-                ctx.reason = (!answer.status.is_success()).then_some(answer.outcome);
-                ctx.account.clone_from(&answer.client_id);
-                self.write(session, ctx, &token_reply(answer)).await
-            }
-            Err(Limited { refusal, client_id }) => {
-                ctx.account = client_id;
-                self.shared.metrics.judged(&refused(Policy::Address));
-                if let Some(headers) = &mut ctx.headers {
-                    let shown = Numbers::of_bucket(Policy::Address, refusal.quota, refusal.standing).into();
-                    *headers = ResponseHeaders::new(shown, headers.origin.clone(), headers.request_id.clone(), now);
-                }
-                self.reject(session, ctx, &Rejection::TooManyFailures(refusal)).await
-            }
-        }
     }
 
     /// Takes a retry if one is left.
@@ -483,22 +447,4 @@ fn merged_vary(headers: &HeaderMap) -> Option<HeaderValue> {
     let names_origin = upstream.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin") || name.trim() == "*");
     let merged = if names_origin { upstream } else { format!("{upstream}, Origin") };
     HeaderValue::try_from(merged).ok()
-}
-
-/// One policy's refusal, and no other's judgement.
-fn refused(policy: Policy) -> [Judged; Policy::ALL.len()] {
-    let mut judged = [Judged::No; Policy::ALL.len()];
-    judged[policy as usize] = Judged::Refused;
-    judged
-}
-
-/// RFC 6749, section 5: JSON that nobody may store.
-fn token_reply(answer: TokenAnswer) -> Reply {
-    let mut reply = Reply::json(answer.status, answer.body);
-    reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    reply.headers.push((header::PRAGMA, HeaderValue::from_static("no-cache")));
-    if answer.challenge_basic {
-        reply.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"stackflow\"")));
-    }
-    reply
 }

@@ -10,28 +10,6 @@ use crate::request::HeadFault;
 use bytes::{BufMut, BytesMut};
 use memchr::{memchr, memchr_iter};
 
-/// The most that a head may take.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadBounds {
-    /// Bytes of the request target.
-    pub target: usize,
-    /// Bytes of all fields, as they came.
-    pub fields: usize,
-    /// Fields.
-    pub count: usize,
-}
-
-impl HeadBounds {
-    /// A method and a version, with what is around them.
-    const AROUND_TARGET: usize = 64;
-
-    /// Bytes of a head within the bounds, at most.
-    #[must_use]
-    pub fn head(&self) -> usize {
-        self.target + Self::AROUND_TARGET + self.fields
-    }
-}
-
 /// How the body after a head is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
@@ -92,11 +70,11 @@ const BOTH: HeadFault = HeadFault::Invalid("the body has both a length and a tra
 ///
 /// # Errors
 /// It is refused. What is wrong may be found before the end has come.
-pub fn read(input: &[u8], bounds: HeadBounds) -> Result<Option<Head>, HeadFault> {
+pub fn read(input: &[u8]) -> Result<Option<Head>, HeadFault> {
     // RFC 9112, section 2.2: one empty line before the request line is passed over, as some old clients end a body with it.
     let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
     let Some((line, mut at)) = next_line(input, skipped)? else { return Ok(None) };
-    let request = RequestLine::read(line, bounds)?;
+    let request = RequestLine::read(line)?;
     let (first_field, mut fields, mut count) = (at, Fields::default(), 0);
     loop {
         let Some((line, next)) = next_line(input, at)? else { return Ok(None) };
@@ -107,7 +85,7 @@ pub fn read(input: &[u8], bounds: HeadBounds) -> Result<Option<Head>, HeadFault>
         count += 1;
         fields.take(line)?;
     }
-    if count > bounds.count || at - first_field > bounds.fields + LAST_LINE {
+    if count > MOST_FIELDS {
         return Err(HeadFault::FieldsTooLarge);
     }
     check_controls(&input[skipped..at], count + 2)?;
@@ -118,8 +96,9 @@ pub fn read(input: &[u8], bounds: HeadBounds) -> Result<Option<Head>, HeadFault>
     Ok(Some(Head { length: at, body, rewritten }))
 }
 
-/// The empty line that ends a head.
-const LAST_LINE: usize = 2;
+/// The framework reads no more than that (pingora-core, protocols/http/v1/common.rs). The configured bounds are no matter of
+/// reading: a request over them is answered like any other.
+const MOST_FIELDS: usize = 256;
 
 /// The line that begins at `at`, without its end, and where the next begins.
 fn next_line(input: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, HeadFault> {
@@ -146,16 +125,13 @@ struct RequestLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    fn read(line: &'a [u8], bounds: HeadBounds) -> Result<Self, HeadFault> {
+    fn read(line: &'a [u8]) -> Result<Self, HeadFault> {
         let method = memchr(b' ', line).map(|end| &line[..end]).ok_or(REQUEST_LINE)?;
         let rest = &line[method.len() + 1..];
         let (target, is_http10) = match rest.strip_suffix(b" HTTP/1.1") {
             Some(target) => (target, false),
             None => (rest.strip_suffix(b" HTTP/1.0").ok_or(REQUEST_LINE)?, true),
         };
-        if target.len() > bounds.target {
-            return Err(HeadFault::TargetTooLong(bounds.target));
-        }
         if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
             return Err(REQUEST_LINE);
         }

@@ -1,13 +1,14 @@
 //! Serves a connection: finds out the protocol, and in HTTP/1 reads each head before the framework sees anything of it.
 
 use super::{
-    head::{self, Head, HeadBounds, Scan},
+    head::{self, Head, Scan},
     stand_in::stand_in,
     stream::Guarded,
 };
 use crate::{config::Bounds, proxy::entrance::App, request::HeadFault};
 use async_trait::async_trait;
 use bytes::BytesMut;
+use memchr::memchr;
 use pingora_core::{
     apps::{HttpPersistentSettings, HttpServerApp, ServerApp},
     protocols::{ALPN, Stream, http::ServerSession},
@@ -25,24 +26,24 @@ const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnectio
 /// What a connection is held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarding {
-    bounds: HeadBounds,
+    /// Bytes of a request target, and of a head whose end has not come: of more the rest is not waited for.
+    target: usize,
+    head: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
+
+/// A method and a version, with what is around them.
+const AROUND_TARGET: usize = 64;
 
 impl Guarding {
     /// By the configuration.
     #[must_use]
     pub fn new(bounds: &Bounds) -> Self {
-        // The framework reads no more fields than that, and says so in its own words.
-        let count = bounds.header_count.min(MOST_FIELDS);
-        let bounds_of_head = HeadBounds { target: bounds.uri, fields: bounds.headers, count };
-        Self { bounds: bounds_of_head, header_timeout: bounds.header_timeout, idle_timeout: bounds.idle_timeout }
+        let head = bounds.uri + AROUND_TARGET + bounds.headers;
+        Self { target: bounds.uri, head, header_timeout: bounds.header_timeout, idle_timeout: bounds.idle_timeout }
     }
 }
-
-/// The framework's own bound on fields (pingora-core, protocols/http/v1/common.rs).
-const MOST_FIELDS: usize = 256;
 
 /// What a connection brings next.
 enum Next {
@@ -99,7 +100,7 @@ impl App {
             let next = next_request(&mut guarded, &self.guarding, &mut closing).await;
             let (head, fault) = match next {
                 Next::Request(head) => {
-                    let came = guarded.take(head.length);
+                    let came = guarded.take_input(head.length);
                     guarded.expect_body(head.body);
                     (head.rewritten.unwrap_or(came), None)
                 }
@@ -155,23 +156,23 @@ async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut 
             return Next::Nothing;
         }
     }
-    match head::read(guarded.input(), guarding.bounds) {
+    match head::read(guarded.input()) {
         Ok(Some(head)) => Next::Request(head),
-        Ok(None) => timeout(guarding.header_timeout, rest_of_head(guarded, guarding.bounds))
-            .await
-            .unwrap_or(Next::Refused(HeadFault::Late)),
+        Ok(None) => {
+            timeout(guarding.header_timeout, rest_of_head(guarded, guarding)).await.unwrap_or(Next::Refused(HeadFault::Late))
+        }
         Err(fault) => Next::Refused(fault),
     }
 }
 
 /// A head that did not come at once. It is read again only when its end has come, however few bytes come at a time.
-async fn rest_of_head(guarded: &mut Guarded, bounds: HeadBounds) -> Next {
+async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
     let mut scan = Scan::default();
     loop {
         match scan.is_complete(guarded.input()) {
             Err(fault) => return Next::Refused(fault),
             Ok(true) => break,
-            Ok(false) if guarded.input().len() > bounds.head() => return Next::Refused(too_large(guarded.input(), bounds)),
+            Ok(false) if guarded.input().len() > guarding.head => return Next::Refused(too_large(guarded.input(), guarding)),
             Ok(false) => {}
         }
         match guarded.read_more().await {
@@ -179,7 +180,7 @@ async fn rest_of_head(guarded: &mut Guarded, bounds: HeadBounds) -> Next {
             Ok(false) | Err(_) => return Next::Nothing,
         }
     }
-    match head::read(guarded.input(), bounds) {
+    match head::read(guarded.input()) {
         Ok(Some(head)) => Next::Request(head),
         Ok(None) => Next::Nothing,
         Err(fault) => Next::Refused(fault),
@@ -187,9 +188,9 @@ async fn rest_of_head(guarded: &mut Guarded, bounds: HeadBounds) -> Next {
 }
 
 /// What of a head without end is over its bound.
-fn too_large(input: &[u8], bounds: HeadBounds) -> HeadFault {
-    let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
-    if line > bounds.head() - bounds.fields { HeadFault::TargetTooLong(bounds.target) } else { HeadFault::FieldsTooLarge }
+fn too_large(input: &[u8], guarding: &Guarding) -> HeadFault {
+    let line = memchr(b'\n', input).unwrap_or(input.len());
+    if line > guarding.target + AROUND_TARGET { HeadFault::TargetTooLong(guarding.target) } else { HeadFault::FieldsTooLarge }
 }
 
 /// The client sent what is no HTTP, or nothing whole in all its time.

@@ -87,7 +87,7 @@ impl Guarded {
     }
 
     /// Takes the first bytes of what the client has sent.
-    pub fn take(&mut self, count: usize) -> BytesMut {
+    pub fn take_input(&mut self, count: usize) -> BytesMut {
         // Usually there is no more than that: the buffer itself is handed on.
         if count == self.input.len() { mem::take(&mut self.input) } else { self.input.split_to(count) }
     }
