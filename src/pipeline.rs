@@ -398,6 +398,7 @@ fn refused_head(fault: HeadFault) -> Rejection {
         HeadFault::TargetTooLong(bound) => Rejection::UriTooLong(bound),
         HeadFault::FieldsTooLarge => Rejection::HeadersTooLarge,
         HeadFault::Late => Rejection::RequestTimeout,
+        HeadFault::Overloaded => Rejection::Overloaded,
         HeadFault::Connect => Rejection::MethodNotAllowed(HeaderValue::from_static(GENERAL_ALLOW)),
     }
 }

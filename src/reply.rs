@@ -58,6 +58,8 @@ pub enum Rejection {
     NoUpstream,
     /// The token's issuer has no key (yet).
     KeysUnavailable,
+    /// More connections than there may be.
+    Overloaded,
     /// The process is about to stop.
     Draining,
     /// The upstream did not answer in time.
@@ -146,6 +148,7 @@ impl Rejection {
             Self::BadUpstream => (StatusCode::BAD_GATEWAY, "bad_upstream", "Bad Gateway"),
             Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "no_upstream", "Service Unavailable"),
             Self::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", "Service Unavailable"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service Unavailable"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining", "Service Unavailable"),
             Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "Endpoint request timed out"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal Server Error"),
@@ -172,6 +175,7 @@ impl Rejection {
             | Self::UriTooLong(_)
             | Self::HeadersTooLarge
             | Self::UnsupportedMediaType
+            | Self::Overloaded
             | Self::Draining
             | Self::Internal => Outcome::Rejected,
         }
@@ -220,6 +224,7 @@ impl Rejection {
             Self::BadUpstream => Cow::Borrowed("the API could not be reached or did not answer in HTTP"),
             Self::NoUpstream => Cow::Borrowed("no server of the API is known at this moment"),
             Self::KeysUnavailable => Cow::Borrowed("the keys to verify the token are not available yet"),
+            Self::Overloaded => Cow::Borrowed("more connections than the gateway serves; come back later"),
             Self::Draining => Cow::Borrowed("this gateway is about to stop"),
             Self::UpstreamTimeout => Cow::Borrowed("the API did not answer in time"),
             Self::Internal => Cow::Borrowed("the gateway failed; the request id helps to find out why"),
@@ -307,7 +312,7 @@ impl Rejection {
                 ]
             }
             Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
-            Self::NoUpstream | Self::KeysUnavailable | Self::Draining => {
+            Self::NoUpstream | Self::KeysUnavailable | Self::Overloaded | Self::Draining => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
             }
             Self::InvalidRequest(_)

@@ -16,6 +16,8 @@ pub enum HeadFault {
     Late,
     /// CONNECT: there is nothing that it could mean here.
     Connect,
+    /// Nothing is wrong with it, but its connection is one too many.
+    Overloaded,
 }
 
 /// A request as the stages see it.

@@ -57,6 +57,7 @@ const FAMILIES: [(&str, &str, &[&str]); 30] = [
     ("counter", "request_bytes_total", &[]),
     ("counter", "response_bytes_total", &[]),
     ("gauge", "connections", &[]),
+    ("counter", "connections_refused_total", &[]),
     ("counter", "auth_total", &["issuer", "result"]),
     ("counter", "jwks_refresh_total", &["issuer", "result"]),
     ("gauge", "jwks_last_success_timestamp_seconds", &["issuer"]),

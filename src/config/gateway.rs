@@ -213,6 +213,8 @@ pub struct Bounds {
     pub idle_timeout: Duration,
     /// Connections of all listeners together; 0: what the file descriptor limit allows.
     pub connections: usize,
+    /// Of one IPv4 address or IPv6 /64; 0: half of them.
+    pub connections_per_address: usize,
     /// Concurrent HTTP/2 streams of one connection.
     pub h2_streams: u32,
 }

@@ -64,6 +64,8 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     /// Connections open now.
     pub connections: IntGauge,
+    /// Connections above their bound.
+    pub connections_refused: IntCounter,
     request_bytes: IntCounter,
     response_bytes: IntCounter,
     auth: IntCounterVec,
@@ -164,6 +166,7 @@ impl Metrics {
             overhead: families.overhead(),
             in_flight: families.gauge("requests_in_flight", "Requests being served now."),
             connections: families.gauge("connections", "Client connections open now."),
+            connections_refused: families.counter("connections_refused_total", "Client connections above their bound."),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
             auth: families.counters("auth_total", "Tokens judged.", &["issuer", "result"]),

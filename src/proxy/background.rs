@@ -2,8 +2,9 @@
 //! quotas' state.
 
 use super::{
+    connections::{ConnectionBounds, Connections},
     entrance::Entrance,
-    listeners::{Bound, Connections, Serving, accept},
+    listeners::{Bound, Serving, accept},
     shared::Shared,
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use pingora_core::apps::http_app::HttpServer;
+use prometheus::{IntCounter, IntGauge};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,9 +31,10 @@ const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// Starts it all. Must be called inside the runtime.
 pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>) {
     let app = Arc::new(HttpServer::new_app(Admin::new(Arc::clone(shared))));
-    let door = Arc::new(ArcSwap::from_pointee(Entrance { app, tls: None }));
+    let entrance = Entrance { full: Arc::clone(&app), app, trusted_proxies: Vec::new(), tls: None };
+    let door = Arc::new(ArcSwap::from_pointee(entrance));
     // It has no part in draining: probes and the last scrape are answered until the process ends.
-    let serving = Serving { door, shutdown, clock: shared.clock, connections: Connections::new(uncounted()) };
+    let serving = Serving { door, shutdown, clock: shared.clock, connections: uncounted() };
     drop(tokio::spawn(async move {
         if let Err(error) = accept(admin, serving).await {
             log::error!(target: "listeners", "the admin listener cannot be used: {error}");
@@ -43,8 +46,11 @@ pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>
     drop(tokio::spawn(keep_limit_state(Arc::clone(shared))));
 }
 
-fn uncounted() -> prometheus::IntGauge {
-    prometheus::IntGauge::new("admin_connections", "Not registered.").expect("BUG: the name is a constant")
+/// Neither bounded nor shown: few know this listener.
+fn uncounted() -> Arc<Connections> {
+    let gauge = IntGauge::new("admin_connections", "Not registered.").expect("BUG: the name is a constant");
+    let counter = IntCounter::new("admin_connections_refused", "Not registered.").expect("BUG: the name is a constant");
+    Connections::new(ConnectionBounds::NONE, gauge, counter)
 }
 
 /// The keys of a configuration's issuers, not fetched before [`spawn`]; each fetch is counted.

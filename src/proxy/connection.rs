@@ -1,4 +1,4 @@
-//! A client's connection below TLS and HTTP: the socket, what was peeked of it, and what waits to be written.
+//! A client's connection below TLS and HTTP: the socket, and what waits to be written.
 //!
 //! A response's head and body leave in one system call: what fits waits for the flush, what does not leaves together with what
 //! waits. Nothing waits while the client is waited for. The framework's own stream would write our heads and bodies apart, because its buffer is smaller than the two, and
@@ -15,21 +15,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
 /// Most bytes that wait for a flush: a head and a small body. Allocated with the first write, so that an idle connection costs
 /// nothing.
 const WAITING: usize = 4096;
-/// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// As long as the framework waits between two reads of a head; for what comes before the head it has no bound.
-const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The socket.
 #[derive(Debug)]
@@ -44,9 +39,6 @@ pub enum Socket {
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
-    /// Read ahead of the reader, from this place on.
-    peeked: Vec<u8>,
-    taken: usize,
     /// Waits for the flush, from this place on.
     waiting: Vec<u8>,
     written: usize,
@@ -61,7 +53,7 @@ impl Connection {
         let digest = SocketDigest::from_raw_fd(socket.raw_fd());
         // The cell is new, so that setting it cannot fail; it spares a system call for each connection.
         let _ = digest.peer_addr.set(peer.map(Into::into));
-        Self { socket, peeked: Vec::new(), taken: 0, waiting: Vec::new(), written: 0, digest: Arc::new(digest), established }
+        Self { socket, waiting: Vec::new(), written: 0, digest: Arc::new(digest), established }
     }
 
     /// Writes what waits, then `more`; gives how much of `more` was taken, which is 0 only when it is empty.
@@ -117,13 +109,6 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(error));
         }
-        if this.taken < this.peeked.len() {
-            let left = &this.peeked[this.taken..];
-            let count = left.len().min(buffer.remaining());
-            buffer.put_slice(&left[..count]);
-            this.taken += count;
-            return Poll::Ready(Ok(()));
-        }
         match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
@@ -173,26 +158,8 @@ impl Drop for Connection {
     }
 }
 
-#[async_trait]
-impl Peek for Connection {
-    /// The framework asks for as many bytes as an HTTP/2 preface has. A request in HTTP/1 may be shorter and wait for its
-    /// answer: nothing is waited for once what came is no beginning of a preface. The rest of `buffer` is then zero.
-    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        buffer.fill(0);
-        let mut filled = 0;
-        while filled < buffer.len() && PREFACE.starts_with(&buffer[..filled]) {
-            let read = tokio::time::timeout(FIRST_BYTES_TIMEOUT, self.read(&mut buffer[filled..])).await;
-            let count = read.map_err(|_| io::ErrorKind::TimedOut)??;
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            filled += count;
-        }
-        self.peeked = buffer[..filled].to_vec();
-        self.taken = 0;
-        Ok(true)
-    }
-}
+/// The guard reads ahead.
+impl Peek for Connection {}
 
 #[async_trait]
 impl Shutdown for Connection {

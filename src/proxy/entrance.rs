@@ -16,6 +16,7 @@ use crate::{
     upstream::UpstreamSettings,
 };
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use pingora_core::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream},
     connectors::{ConnectorOptions, TransportConnector},
@@ -36,6 +37,10 @@ const UPSTREAM_POOL: usize = 1024;
 pub struct Entrance<A> {
     /// The application.
     pub app: Arc<A>,
+    /// What serves those above the bound on connections.
+    pub full: Arc<A>,
+    /// Whose connections are not counted by address: they bring those of many.
+    pub trusted_proxies: Vec<IpNet>,
     /// TLS before it.
     pub tls: Option<Arc<Acceptor>>,
 }
@@ -49,6 +54,8 @@ pub struct App {
     pub(super) guarding: Guarding,
     /// Off for HTTP/1 alone.
     pub(super) http2: Option<Arc<Http2>>,
+    /// Each connection gets one answer: that there are too many.
+    pub(super) full: bool,
 }
 
 /// The framework's proxy in HTTP/2.
@@ -123,7 +130,7 @@ impl Doors {
     pub fn new(shared: &Arc<Shared>, gateway: &Gateway, tls: &PreparedTls) -> Self {
         let proxies = Proxies::new(shared, gateway.server.threads);
         let door = |(listener, tls): (&Listener, &Option<(Arc<Acceptor>, f64)>)| {
-            let entrance = proxies.entrance(&gateway.bounds, listener, tls.as_ref(), &shared.metrics);
+            let entrance = proxies.entrance(gateway, listener, tls.as_ref(), &shared.metrics);
             (listener.address.clone(), Arc::new(ArcSwap::from_pointee(entrance)))
         };
         let doors = gateway.listeners.iter().zip(&tls.0).map(door).collect();
@@ -140,7 +147,7 @@ impl Doors {
     pub fn follow(&self, gateway: &Gateway, tls: &PreparedTls, metrics: &Metrics) {
         for (listener, tls) in gateway.listeners.iter().zip(&tls.0) {
             if let Some((_, door)) = self.doors.iter().find(|(address, _)| *address == listener.address) {
-                door.store(Arc::new(self.proxies.entrance(&gateway.bounds, listener, tls.as_ref(), metrics)));
+                door.store(Arc::new(self.proxies.entrance(gateway, listener, tls.as_ref(), metrics)));
             }
         }
     }
@@ -181,17 +188,20 @@ impl Proxies {
 
     fn entrance(
         &self,
-        bounds: &Bounds,
+        gateway: &Gateway,
         listener: &Listener,
         tls: Option<&(Arc<Acceptor>, f64)>,
         metrics: &Metrics,
     ) -> Entrance<App> {
         let proxy = Arc::clone(if listener.redirect_https { &self.redirect } else { &self.general });
-        let http2 = listener.http2.then(|| Arc::new(Http2::new(&proxy, bounds)));
+        let http2 = listener.http2.then(|| Arc::new(Http2::new(&proxy, &gateway.bounds)));
         let tls = tls.map(|(acceptor, ends)| {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        Entrance { app: Arc::new(App { proxy, guarding: Guarding::new(bounds), http2 }), tls }
+        let guarding = Guarding::new(&gateway.bounds);
+        let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
+        let app = Arc::new(App { proxy, guarding, http2, full: false });
+        Entrance { app, full, trusted_proxies: gateway.server.trusted_proxies.clone(), tls }
     }
 }

@@ -3,25 +3,22 @@
 use super::{
     Clock,
     connection::{Connection, Socket},
+    connections::{Admission, Connections, Open},
     entrance::{Door, Entrance},
 };
 use crate::config::ListenerAddress;
 use pingora_core::{apps::ServerApp, protocols::Stream};
-use prometheus::IntGauge;
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, UnixListener},
-    sync::{Notify, watch},
+    sync::watch,
 };
 
 /// Connections that the kernel accepts for us while the workers are busy.
@@ -113,51 +110,6 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && std::os::unix::net::UnixStream::connect(path).is_err()
 }
 
-/// Connections that are open, to know when all are gone.
-#[derive(Debug)]
-pub struct Connections {
-    open: AtomicUsize,
-    gone: Notify,
-    gauge: IntGauge,
-}
-
-impl Connections {
-    /// None open; `gauge` shows how many are.
-    #[must_use]
-    pub fn new(gauge: IntGauge) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), gone: Notify::new(), gauge })
-    }
-
-    fn open(self: &Arc<Self>) -> Open {
-        self.open.fetch_add(1, Ordering::AcqRel);
-        self.gauge.inc();
-        Open(Arc::clone(self))
-    }
-
-    /// Returns once no connection is open.
-    pub async fn all_gone(&self) {
-        loop {
-            let gone = self.gone.notified();
-            if self.open.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            gone.await;
-        }
-    }
-}
-
-/// One open connection.
-struct Open(Arc<Connections>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.gauge.dec();
-        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.gone.notify_waiters();
-        }
-    }
-}
-
 /// What a listener does with its connections.
 pub struct Serving<A> {
     /// What each meets; asked anew for each.
@@ -166,7 +118,7 @@ pub struct Serving<A> {
     pub shutdown: watch::Receiver<bool>,
     /// For the framework's records.
     pub clock: Clock,
-    /// Counts them.
+    /// Counts and bounds them.
     pub connections: Arc<Connections>,
 }
 
@@ -202,7 +154,7 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
             biased;
             _ = shutdown.changed() => {}
             accepted = listener.accept(serving.clock) => match accepted {
-                Ok(stream) => drop(tokio::spawn(serve(stream, serving.clone(), serving.connections.open()))),
+                Ok((stream, peer)) => admit(stream, peer, &serving),
                 Err(error) => {
                     log::warn!(target: "listeners", "cannot accept a connection: {error}");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
@@ -214,26 +166,42 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
 }
 
 impl Accepting {
-    async fn accept(&self, clock: Clock) -> io::Result<Connection> {
+    async fn accept(&self, clock: Clock) -> io::Result<(Connection, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Connection::new(Socket::Tcp(stream), Some(peer), clock.wall()))
+                Ok((Connection::new(Socket::Tcp(stream), Some(peer), clock.wall()), Some(peer.ip())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Connection::new(Socket::Unix(stream), None, clock.wall()))
+                Ok((Connection::new(Socket::Unix(stream), None, clock.wall()), None))
             }
         }
     }
 }
 
-/// One connection, from the handshake to its end.
-async fn serve<A: ServerApp + Send + Sync + 'static>(connection: Connection, serving: Serving<A>, _open: Open) {
+/// Serves a new connection, or not, as its number allows.
+fn admit<A: ServerApp + Send + Sync + 'static>(connection: Connection, peer: Option<IpAddr>, serving: &Serving<A>) {
     let entrance = serving.door.load_full();
-    let Entrance { app, tls } = &*entrance;
-    let stream: Stream = match tls {
+    let counted = peer.filter(|peer| !entrance.trusted_proxies.iter().any(|network| network.contains(&peer.to_canonical())));
+    let (app, open) = match serving.connections.admit(counted) {
+        Admission::Admitted(open) => (Arc::clone(&entrance.app), open),
+        Admission::Told(open) => (Arc::clone(&entrance.full), open),
+        Admission::Refused => return,
+    };
+    drop(tokio::spawn(serve(connection, app, entrance, serving.shutdown.clone(), open)));
+}
+
+/// One connection, from the handshake to its end.
+async fn serve<A: ServerApp + Send + Sync + 'static>(
+    connection: Connection,
+    app: Arc<A>,
+    entrance: Arc<Entrance<A>>,
+    shutdown: watch::Receiver<bool>,
+    _open: Open,
+) {
+    let stream: Stream = match &entrance.tls {
         None => Box::new(connection),
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
             Ok(Ok(stream)) => Box::new(stream),
@@ -244,8 +212,9 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(connection: Connection, ser
             Err(_) => return,
         },
     };
-    let mut next = app.process_new(stream, &serving.shutdown).await;
+    drop(entrance);
+    let mut next = app.process_new(stream, &shutdown).await;
     while let Some(stream) = next {
-        next = app.process_new(stream, &serving.shutdown).await;
+        next = app.process_new(stream, &shutdown).await;
     }
 }

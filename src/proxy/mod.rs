@@ -5,6 +5,7 @@ mod bodies;
 mod client;
 mod clock;
 mod connection;
+mod connections;
 mod ctx;
 mod direct;
 mod entrance;

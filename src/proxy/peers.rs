@@ -1,6 +1,6 @@
 //! From the next server to a connection's parameters, and from the framework's errors to the contract's.
 
-use super::idle::IDLE_TIMEOUT;
+use super::{guard::BodyRefused, idle::IDLE_TIMEOUT};
 use crate::{
     observe::UpstreamFailure,
     reply::Rejection,
@@ -58,12 +58,18 @@ pub fn rejection(error: &Error) -> Option<Rejection> {
             UpstreamFailure::Connect | UpstreamFailure::Response => Rejection::BadUpstream,
         }),
         ErrorSource::Downstream => match error.etype() {
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => None,
+            ErrorType::ReadError => refused_body(error).map(|refused| Rejection::InvalidRequest(refused.0)),
+            ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => None,
             ErrorType::ReadTimedout => Some(Rejection::RequestTimeout),
             _ => Some(Rejection::InvalidRequest("the request could not be read")),
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(Rejection::Internal),
     }
+}
+
+/// What the guard found wrong with a request's body.
+fn refused_body(error: &Error) -> Option<&BodyRefused> {
+    error.root_cause().downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
 }
 
 /// The kind of an upstream's failure.

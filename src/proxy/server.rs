@@ -6,9 +6,10 @@
 use super::{
     Clock,
     background::{self, NameTask, key_fetcher},
+    connections::{ConnectionBounds, Connections},
     entrance::{App, Doors, PreparedTls},
     idle,
-    listeners::{Bound, Connections, Serving, accept},
+    listeners::{Bound, Serving, accept},
     logger::{self, LogSettings},
     reload::{ReloadDesk, ReloadQueue, Waiting},
     shared::{InForce, Shared},
@@ -22,6 +23,7 @@ use crate::{
     time::Now,
 };
 use arc_swap::ArcSwap;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fmt, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime,
@@ -115,7 +117,9 @@ pub fn start(mut gateway: Gateway, clock: Clock, file: Option<PathBuf>) -> Resul
     }
     let gateway = shared.gateway.load_full();
     let (stop_accepting, shutdown) = watch::channel(false);
-    let connections = Connections::new(shared.metrics.connections.clone());
+    let bounds = ConnectionBounds::new(&gateway, open_files());
+    log::info!(target: "listeners", "at most {} connections, {} of one address", bounds.all, bounds.address);
+    let connections = Connections::new(bounds, shared.metrics.connections.clone(), shared.metrics.connections_refused.clone());
     let doors = Doors::new(&shared, &gateway, &tls);
     for worker in 0..gateway.server.threads {
         let mut accepted = Vec::new();
@@ -166,6 +170,7 @@ impl Running {
 
     /// What is not asked for by each request follows a configuration that was taken up.
     pub(super) fn follow(&self, next: &InForce, tls: &PreparedTls) {
+        self.connections.follow(ConnectionBounds::new(next, open_files()));
         self.doors.follow(next, tls, &self.shared.metrics);
         self.names.follow(&next.upstreams);
         self.log.follow(&next.log);
@@ -214,6 +219,14 @@ impl Running {
         }
         log::info!(target: "gateway", "stopped");
     }
+}
+
+/// How many files the process may have open: as many as the system lets it ask for.
+fn open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    limit.unwrap_or(u64::MAX)
 }
 
 /// All sockets, before anything else; port 0 in the configuration becomes what the system chose, for redirects and metrics too.

@@ -118,6 +118,7 @@ fn what_may_pass_is_a_503_that_says_when_to_come_back() {
     for (rejection, code) in [
         (Rejection::NoUpstream, "no_upstream"),
         (Rejection::KeysUnavailable, "keys_unavailable"),
+        (Rejection::Overloaded, "overloaded"),
         (Rejection::Draining, "draining"),
     ] {
         check(&rejection, 503, code, "Service Unavailable", "retry-after: 1");
@@ -214,6 +215,7 @@ fn all() -> Vec<Rejection> {
         Rejection::BadUpstream,
         Rejection::NoUpstream,
         Rejection::KeysUnavailable,
+        Rejection::Overloaded,
         Rejection::Draining,
         Rejection::UpstreamTimeout,
         Rejection::Internal,

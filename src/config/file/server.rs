@@ -29,17 +29,21 @@ pub(super) fn bounds(root: &Table<'_>) -> Bounds {
     const HEAD: std::ops::RangeInclusive<u64> = 64..=512 * KIB;
     // Shorter ones would end connections of a good client whose network pauses; none ends never.
     const WAIT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=HOUR;
-    section(root, "bounds", |table| Bounds {
-        uri: table.size_in_memory("uri", 8 * KIB, &HEAD),
-        headers: table.size_in_memory("headers", 32 * KIB, &HEAD),
-        header_count: usize::try_from(table.integer("header_count", 100, &(1..=256))).unwrap_or(256),
-        body: table.size("body", 10 * MIB, &(0..=1024 * GIB)),
-        header_timeout: table.duration("header_timeout", Duration::from_secs(10), &WAIT),
-        body_timeout: table.duration("body_timeout", Duration::from_secs(30), &WAIT),
-        write_timeout: table.duration("write_timeout", Duration::from_secs(30), &WAIT),
-        idle_timeout: table.duration("idle_timeout", Duration::from_secs(60), &WAIT),
-        connections: usize::try_from(table.integer("connections", 0, &(0..=10_000_000))).unwrap_or(0),
-        h2_streams: table.integer_u32("h2_streams", 100, &(1..=10_000)),
+    section(root, "bounds", |table| {
+        let connections = |key| usize::try_from(table.integer(key, 0, &(0..=10_000_000))).unwrap_or(0);
+        Bounds {
+            uri: table.size_in_memory("uri", 8 * KIB, &HEAD),
+            headers: table.size_in_memory("headers", 32 * KIB, &HEAD),
+            header_count: usize::try_from(table.integer("header_count", 100, &(1..=256))).unwrap_or(256),
+            body: table.size("body", 10 * MIB, &(0..=1024 * GIB)),
+            header_timeout: table.duration("header_timeout", Duration::from_secs(10), &WAIT),
+            body_timeout: table.duration("body_timeout", Duration::from_secs(30), &WAIT),
+            write_timeout: table.duration("write_timeout", Duration::from_secs(30), &WAIT),
+            idle_timeout: table.duration("idle_timeout", Duration::from_secs(60), &WAIT),
+            connections: connections("connections"),
+            connections_per_address: connections("connections_per_address"),
+            h2_streams: table.integer_u32("h2_streams", 100, &(1..=10_000)),
+        }
     })
 }
 

@@ -1,7 +1,6 @@
-//! When written bytes leave, and how a preface is told from a request.
+//! When written bytes leave.
 
-use super::{Connection, PREFACE, Socket, WAITING};
-use pingora_core::protocols::Peek;
+use super::{Connection, Socket, WAITING};
 use std::time::SystemTime;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,44 +68,6 @@ fn an_empty_flush_does_nothing() {
     run(async {
         let (mut near, _far) = pair();
         near.flush().await.expect("nothing to do");
-    });
-}
-
-/// What is peeked of a connection whose far end sends `sent` and waits, and that reading gives it all again.
-fn check_peek(sent: &'static [u8], is_preface: bool) {
-    run(async {
-        let (mut near, mut far) = pair();
-        far.write_all(sent).await.expect("the near end is open");
-        let mut buffer = [7; PREFACE.len()];
-        assert!(near.try_peek(&mut buffer).await.expect("bytes came"));
-        assert_eq!(buffer == PREFACE, is_preface, "{sent:?}");
-        far.write_all(b"more").await.expect("the near end is open");
-        let mut again = vec![0; sent.len() + 4];
-        near.read_exact(&mut again).await.expect("all of it came");
-        assert_eq!(again, [sent, b"more"].concat());
-    });
-}
-
-#[test]
-fn a_request_shorter_than_a_preface_is_not_waited_for() {
-    check_peek(b"G", false);
-    check_peek(b"GET / HTTP/1.1\r\n\r\n", false);
-    check_peek(b"PRI * HTTP/1.1\r\n", false);
-    check_peek(b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n", false);
-}
-
-#[test]
-fn a_preface_is_seen_and_read_again() {
-    check_peek(PREFACE, true);
-    check_peek(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", true);
-}
-
-#[test]
-fn a_client_that_leaves_while_it_is_peeked_at_is_an_error() {
-    run(async {
-        let (mut near, far) = pair();
-        drop(far);
-        assert!(near.try_peek(&mut [0; PREFACE.len()]).await.is_err());
     });
 }
 

@@ -65,6 +65,8 @@ impl ServerApp for App {
             is_http2 = begins_with_preface(&mut guarded, &self.guarding).await?;
         }
         match &self.http2 {
+            // Too many already: a protocol in which one client asks a hundred times is not begun.
+            Some(_) if is_http2 && self.full => None,
             Some(http2) if is_http2 => {
                 guarded.hand_on_all();
                 http2.process_new(guarded, shutdown).await
@@ -99,11 +101,12 @@ impl App {
         loop {
             let next = next_request(&mut guarded, &self.guarding, &mut closing).await;
             let (head, fault) = match next {
-                Next::Request(head) => {
+                Next::Request(head) if !self.full => {
                     let came = guarded.take_input(head.length);
                     guarded.expect_body(head.body);
                     (head.rewritten.unwrap_or(came), None)
                 }
+                Next::Request(_) => (stand_in(guarded.input()).unwrap_or_default(), Some(HeadFault::Overloaded)),
                 Next::Refused(fault) => match stand_in(guarded.input()) {
                     Some(head) => {
                         guarded.refuse();
@@ -201,3 +204,6 @@ async fn answer_barely(mut guarded: Box<Guarded>, fault: HeadFault) {
     let _ = guarded.write_all(BARE).await;
     let _ = guarded.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests;

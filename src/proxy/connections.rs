@@ -1,0 +1,162 @@
+//! The connections that are open: how many there may be, in all and from one address, and when all are gone.
+//!
+//! A connection that is established is never touched for the sake of a new one. A few above the bound are let in to be told so, one
+//! request each; all others are closed at once.
+
+use crate::config::Gateway;
+use prometheus::{IntCounter, IntGauge};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::sync::Notify;
+
+/// Connections above the bound that get an answer.
+const TOLD: usize = 64;
+/// File descriptors that are not for connections: listeners, logs, key fetches, the admin listener's own, those above the bound.
+const KEPT_BACK: u64 = 64 + TOLD as u64;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionBounds {
+    /// Of all listeners together.
+    pub all: usize,
+    /// Of one IPv4 address or IPv6 /64 that is no trusted proxy.
+    pub address: usize,
+}
+
+impl ConnectionBounds {
+    /// By the configuration; what it leaves open follows from how many files the process may have open: one for the client, one for
+    /// the server that it is forwarded to.
+    #[must_use]
+    pub fn new(gateway: &Gateway, open_files: u64) -> Self {
+        let allowed = usize::try_from(open_files.saturating_sub(KEPT_BACK) / 2).unwrap_or(usize::MAX).max(1);
+        let or = |configured: usize, default: usize| if configured == 0 { default } else { configured };
+        let all = or(gateway.bounds.connections, allowed);
+        Self { all, address: or(gateway.bounds.connections_per_address, all.div_ceil(2)) }
+    }
+
+    /// None but the machine's.
+    pub const NONE: Self = Self { all: usize::MAX - TOLD, address: usize::MAX };
+}
+
+/// Connections that are open.
+#[derive(Debug)]
+pub struct Connections {
+    open: AtomicUsize,
+    gone: Notify,
+    /// Those of addresses that have any. Keyed hashing: whoever has many addresses cannot choose where they collide.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    most: AtomicUsize,
+    most_of_address: AtomicUsize,
+    gauge: IntGauge,
+    refused: IntCounter,
+}
+
+/// What becomes of a new connection.
+pub enum Admission {
+    /// It is served.
+    Admitted(Open),
+    /// It is told that there are too many.
+    Told(Open),
+    /// It is closed.
+    Refused,
+}
+
+impl Connections {
+    /// None open; `gauge` shows how many are, `refused` counts those that were not admitted.
+    #[must_use]
+    pub fn new(bounds: ConnectionBounds, gauge: IntGauge, refused: IntCounter) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            gone: Notify::new(),
+            by_address: Mutex::default(),
+            most: AtomicUsize::new(bounds.all),
+            most_of_address: AtomicUsize::new(bounds.address),
+            gauge,
+            refused,
+        })
+    }
+
+    /// Other bounds for the connections to come.
+    pub fn follow(&self, bounds: ConnectionBounds) {
+        self.most.store(bounds.all, Ordering::Relaxed);
+        self.most_of_address.store(bounds.address, Ordering::Relaxed);
+    }
+
+    /// One more; `address` is where it counts, if it does.
+    pub fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+        let owner = address.map(owner);
+        let open = Open::new(self, owner);
+        let of_address = owner.map_or(0, |owner| *self.addresses().entry(owner).and_modify(|count| *count += 1).or_insert(1));
+        let (all, most) = (self.open.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
+        if all <= most && of_address <= self.most_of_address.load(Ordering::Relaxed) {
+            return Admission::Admitted(open);
+        }
+        self.refused.inc();
+        if all <= most + TOLD { Admission::Told(open) } else { Admission::Refused }
+    }
+
+    /// Returns once no connection is open.
+    pub async fn all_gone(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose connections are counted together: every host owns all of an IPv6 /64.
+fn owner(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub struct Open {
+    all: Arc<Connections>,
+    owner: Option<IpAddr>,
+}
+
+impl Open {
+    fn new(all: &Arc<Connections>, owner: Option<IpAddr>) -> Self {
+        all.open.fetch_add(1, Ordering::AcqRel);
+        all.gauge.inc();
+        Self { all: Arc::clone(all), owner }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner {
+            let mut addresses = self.all.addresses();
+            if let Some(count) = addresses.get_mut(&owner) {
+                *count -= 1;
+                if *count == 0 {
+                    addresses.remove(&owner);
+                }
+            }
+        }
+        self.all.gauge.dec();
+        if self.all.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all.gone.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

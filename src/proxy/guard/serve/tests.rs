@@ -1,0 +1,86 @@
+//! How a protocol is told by its first bytes, and what a connection brings.
+
+use super::*;
+use crate::proxy::connection::{Connection, Socket};
+use std::time::SystemTime;
+use tokio::{net::UnixStream, sync::watch};
+
+const GUARDING: Guarding =
+    Guarding { target: 100, head: 1000, header_timeout: Duration::from_millis(20), idle_timeout: Duration::from_millis(20) };
+
+/// A guarded connection, and the client's end of it.
+fn pair() -> (Guarded, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("a pair of sockets");
+    (Guarded::new(Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH))), far)
+}
+
+/// What is told by bytes after which the client waits, and that they are still there.
+async fn check_preface(sent: &[u8], expected: bool) {
+    let (mut guarded, mut client) = pair();
+    client.write_all(sent).await.expect("room");
+    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, Some(expected), "{sent:?}");
+    assert_eq!(guarded.input(), sent);
+}
+
+#[tokio::test]
+async fn a_request_shorter_than_a_preface_is_not_waited_for() {
+    check_preface(b"G", false).await;
+    check_preface(b"GET / HTTP/1.1\r\n\r\n", false).await;
+    check_preface(b"PRI * HTTP/1.1\r\n", false).await;
+    check_preface(b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n", false).await;
+}
+
+#[tokio::test]
+async fn a_preface_is_seen_and_kept() {
+    check_preface(PREFACE, true).await;
+    check_preface(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", true).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_or_waits_within_a_preface_says_nothing() {
+    let (mut guarded, client) = pair();
+    drop(client);
+    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, None);
+    let (mut guarded, mut client) = pair();
+    client.write_all(&PREFACE[..5]).await.expect("room");
+    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, None);
+}
+
+/// What comes of bytes after which the client waits.
+async fn next(sent: &[u8]) -> String {
+    let (mut guarded, mut client) = pair();
+    client.write_all(sent).await.expect("room");
+    let (_stop, mut closing) = watch::channel(false);
+    match next_request(&mut guarded, &GUARDING, &mut closing).await {
+        Next::Request(head) => format!("{} bytes", head.length),
+        Next::Refused(fault) => format!("{fault:?}"),
+        Next::Nothing => "nothing".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_its_time() {
+    assert_eq!(next(b"").await, "nothing");
+    for sent in [&b"G"[..], b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n", b"\r\n"] {
+        assert_eq!(next(sent).await, "Late");
+    }
+    assert_eq!(next(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, "27 bytes");
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_waited_for() {
+    assert_eq!(next(&[b'a'; 1001]).await, "TargetTooLong(100)");
+    let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{}", "a: b\r\n".repeat(200));
+    assert_eq!(next(fields.as_bytes()).await, "FieldsTooLarge");
+    assert!(next(b"GET / HTTP/1.1\r\nHost: a\n").await.starts_with("Invalid"));
+}
+
+#[tokio::test]
+async fn what_has_begun_is_read_though_the_process_stops_accepting() {
+    let (_stop, mut closing) = watch::channel(true);
+    let (mut guarded, mut client) = pair();
+    assert!(matches!(next_request(&mut guarded, &GUARDING, &mut closing).await, Next::Nothing));
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
+    guarded.read_more().await.expect("bytes");
+    assert!(matches!(next_request(&mut guarded, &GUARDING, &mut closing).await, Next::Request(_)));
+}
