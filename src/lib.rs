@@ -38,7 +38,7 @@
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
 //! | [`observe`] | metrics, access log, request ids |
 //! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, changing files |
-//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `reload` takes another configuration up |
+//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `guard` reads the heads of HTTP/1 before Pingora does; `reload` takes another configuration up |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
 //! | [`secret`], [`json`], [`hex`] | text that is never printed; JSON strings; bytes in digits |
@@ -81,6 +81,9 @@
 //!     configuration in between. `every_verdict_is_the_verdict_without_a_cache`, `no_thread_sees_a_verdict_that_no_state_gives`
 //! 14. A reload is whole or nothing, and nobody who asks meanwhile notices. `no_request_fails_over_20_reloads_on_kept_connections`,
 //!     `a_bad_file_changes_nothing_and_all_that_is_wrong_is_said_as_check_says_it`
+//!
+//! 15. What the framework reads in HTTP/1 has one reading: it gets one request at a time, after the guard has understood its head.
+//!     `no_more_than_the_body_is_handed_on`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`
 //!
 //! # Words
 //!
