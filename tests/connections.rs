@@ -65,6 +65,27 @@ fn a_head_has_one_time_for_all_of_it_however_often_a_byte_comes() {
 }
 
 #[test]
+fn a_body_that_trickles_is_408_though_each_byte_is_in_time() {
+    let world = world("body_timeout = \"300ms\"");
+    for framing in ["Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"] {
+        let mut client = world.gateway.connect();
+        let head =
+            format!("POST {LIST} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json\r\n", world.bearer);
+        client.send(format!("{head}{framing}").as_bytes());
+        let piece: &[u8] = if framing.starts_with('T') { b"1\r\n \r\n" } else { b" " };
+        // Ends by itself after ten seconds at the latest.
+        let pieces = (0..200).take_while(|_| {
+            thread::sleep(Duration::from_millis(50));
+            client.try_send(piece) && world.gateway.metric("stackflow_gateway_requests_in_flight") > 0.0
+        });
+        assert!(pieces.count() < 200);
+        let response = client.read_response("POST");
+        assert_eq!((response.status, response.json()["code"].as_str()), (408, Some("request_timeout")), "{framing}");
+    }
+    assert!(world.backend.requests().iter().all(|request| request.aborted), "none was completed");
+}
+
+#[test]
 fn what_is_no_request_gets_a_bare_400() {
     let world = world("header_timeout = \"300ms\"");
     for garbage in

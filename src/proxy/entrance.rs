@@ -5,6 +5,7 @@
 //! the start is not left to them: the options of connections are given by [`App`], and retries are counted by the phases.
 
 use super::{
+    Clock,
     guard::Guarding,
     phases::Phases,
     shared::Shared,
@@ -162,6 +163,7 @@ impl Doors {
 
 /// The proxies of the two kinds of listeners; that of redirects never asks a server.
 struct Proxies {
+    clock: Clock,
     general: Arc<HttpProxy<Phases>>,
     redirect: Arc<HttpProxy<Phases>>,
 }
@@ -183,7 +185,7 @@ impl Proxies {
             proxy.handle_init_modules();
             Arc::new(proxy)
         };
-        Self { general: proxy(false), redirect: proxy(true) }
+        Self { clock: shared.clock, general: proxy(false), redirect: proxy(true) }
     }
 
     fn entrance(
@@ -199,7 +201,7 @@ impl Proxies {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        let guarding = Guarding::new(&gateway.bounds);
+        let guarding = Guarding::new(&gateway.bounds, self.clock);
         let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
         let app = Arc::new(App { proxy, guarding, http2, full: false });
         Entrance { app, full, trusted_proxies: gateway.server.trusted_proxies.clone(), tls }

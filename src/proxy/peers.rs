@@ -58,7 +58,10 @@ pub fn rejection(error: &Error) -> Option<Rejection> {
             UpstreamFailure::Connect | UpstreamFailure::Response => Rejection::BadUpstream,
         }),
         ErrorSource::Downstream => match error.etype() {
-            ErrorType::ReadError => refused_body(error).map(|refused| Rejection::InvalidRequest(refused.0)),
+            ErrorType::ReadError => refused_body(error).map(|refused| match refused {
+                BodyRefused::Malformed(what) => Rejection::InvalidRequest(what),
+                BodyRefused::TooSlow => Rejection::RequestTimeout,
+            }),
             ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => None,
             ErrorType::ReadTimedout => Some(Rejection::RequestTimeout),
             _ => Some(Rejection::InvalidRequest("the request could not be read")),

@@ -4,6 +4,7 @@
 
 pub mod chunks;
 pub mod head;
+mod pace;
 mod serve;
 pub mod stand_in;
 mod stream;

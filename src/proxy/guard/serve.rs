@@ -5,7 +5,11 @@ use super::{
     stand_in::stand_in,
     stream::Guarded,
 };
-use crate::{config::Bounds, proxy::entrance::App, request::HeadFault};
+use crate::{
+    config::Bounds,
+    proxy::{Clock, entrance::App},
+    request::HeadFault,
+};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use memchr::memchr;
@@ -30,7 +34,9 @@ pub struct Guarding {
     target: usize,
     head: usize,
     header_timeout: Duration,
+    body_timeout: Duration,
     idle_timeout: Duration,
+    clock: Clock,
 }
 
 /// A method and a version, with what is around them.
@@ -39,9 +45,15 @@ const AROUND_TARGET: usize = 64;
 impl Guarding {
     /// By the configuration.
     #[must_use]
-    pub fn new(bounds: &Bounds) -> Self {
-        let head = bounds.uri + AROUND_TARGET + bounds.headers;
-        Self { target: bounds.uri, head, header_timeout: bounds.header_timeout, idle_timeout: bounds.idle_timeout }
+    pub fn new(bounds: &Bounds, clock: Clock) -> Self {
+        Self {
+            target: bounds.uri,
+            head: bounds.uri + AROUND_TARGET + bounds.headers,
+            header_timeout: bounds.header_timeout,
+            body_timeout: bounds.body_timeout,
+            idle_timeout: bounds.idle_timeout,
+            clock,
+        }
     }
 }
 
@@ -60,7 +72,7 @@ impl ServerApp for App {
     async fn process_new(self: &std::sync::Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let over_tls = stream.get_ssl_digest().is_some();
         let mut is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let mut guarded = Box::new(Guarded::new(stream));
+        let mut guarded = Box::new(Guarded::new(stream, self.guarding.clock, self.guarding.body_timeout));
         if self.http2.is_some() && !over_tls {
             is_http2 = begins_with_preface(&mut guarded, &self.guarding).await?;
         }

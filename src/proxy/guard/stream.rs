@@ -7,7 +7,9 @@
 use super::{
     chunks::{ChunkFault, Chunks},
     head::BodyFraming,
+    pace::Pace,
 };
+use crate::proxy::Clock;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::{
@@ -46,6 +48,8 @@ pub struct Guarded {
     framing: Framing,
     /// The client has closed its side.
     ended: bool,
+    pace: Pace,
+    clock: Clock,
 }
 
 enum Framing {
@@ -62,22 +66,37 @@ enum Framing {
 }
 
 /// A body that is refused while it is read; within an [`io::Error`].
-#[derive(Debug)]
-pub struct BodyRefused(pub &'static str);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyRefused {
+    /// It breaks the grammar; a sentence for the client.
+    Malformed(&'static str),
+    /// It comes too slowly.
+    TooSlow,
+}
 
 impl fmt::Display for BodyRefused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
+        formatter.write_str(match self {
+            Self::Malformed(what) => what,
+            Self::TooSlow => "the body comes too slowly",
+        })
     }
 }
 
 impl error::Error for BodyRefused {}
 
+impl From<BodyRefused> for io::Error {
+    fn from(refused: BodyRefused) -> Self {
+        Self::new(io::ErrorKind::InvalidData, refused)
+    }
+}
+
 impl Guarded {
     /// A connection just established, with TLS already taken off.
     #[must_use]
-    pub fn new(stream: Stream) -> Self {
-        Self { inner: Some(stream), input: BytesMut::new(), framing: Framing::Between, ended: false }
+    pub fn new(stream: Stream, clock: Clock, body_timeout: Duration) -> Self {
+        let pace = Pace::new(body_timeout);
+        Self { inner: Some(stream), input: BytesMut::new(), framing: Framing::Between, ended: false, pace, clock }
     }
 
     /// What the client has sent and nobody has taken.
@@ -94,6 +113,7 @@ impl Guarded {
 
     /// From here on the framework may read a body.
     pub fn expect_body(&mut self, framing: BodyFraming) {
+        self.pace.begin();
         self.framing = match framing {
             BodyFraming::Length(0) => Framing::Between,
             BodyFraming::Length(length) => Framing::Length(length),
@@ -149,6 +169,21 @@ impl Guarded {
         Poll::Pending
     }
 
+    fn poll_body(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = match self.framing {
+            Framing::Length(left) => self.poll_length(left, context, buffer),
+            _ => self.poll_chunked(context, buffer),
+        };
+        let in_time = self.pace.note(read.is_pending(), buffer.filled().len() - before, || self.clock.monotonic_ns());
+        if in_time {
+            return read;
+        }
+        buffer.set_filled(before);
+        self.refuse();
+        Poll::Ready(Err(BodyRefused::TooSlow.into()))
+    }
+
     fn poll_length(&mut self, left: u64, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.remaining());
         let count = if self.input.is_empty() {
@@ -186,7 +221,7 @@ impl Guarded {
                 return Poll::Ready(Ok(()));
             }
             if let Err(fault) = self.reframe() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, BodyRefused(fault.0))));
+                return Poll::Ready(Err(BodyRefused::Malformed(fault.0).into()));
             }
         }
     }
@@ -221,8 +256,7 @@ impl AsyncRead for Guarded {
         let this = self.get_mut();
         match this.framing {
             Framing::Between => this.poll_between(context),
-            Framing::Length(left) => this.poll_length(left, context, buffer),
-            Framing::Chunked(_) => this.poll_chunked(context, buffer),
+            Framing::Length(_) | Framing::Chunked(_) => this.poll_body(context, buffer),
             Framing::Raw if this.input.is_empty() => Pin::new(stream(&mut this.inner)?).poll_read(context, buffer),
             Framing::Raw => {
                 let count = this.input.len().min(buffer.remaining());

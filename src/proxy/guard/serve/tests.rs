@@ -5,20 +5,30 @@ use crate::proxy::connection::{Connection, Socket};
 use std::time::SystemTime;
 use tokio::{net::UnixStream, sync::watch};
 
-const GUARDING: Guarding =
-    Guarding { target: 100, head: 1000, header_timeout: Duration::from_millis(20), idle_timeout: Duration::from_millis(20) };
+/// With times that are over soon.
+fn guarding() -> Guarding {
+    let soon = Duration::from_millis(20);
+    Guarding { target: 100, head: 1000, header_timeout: soon, body_timeout: soon, idle_timeout: soon, clock: Clock::start() }
+}
 
 /// A guarded connection, and the client's end of it.
 fn pair() -> (Guarded, UnixStream) {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
-    (Guarded::new(Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH))), far)
+    (
+        Guarded::new(
+            Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH)),
+            Clock::start(),
+            Duration::from_secs(1),
+        ),
+        far,
+    )
 }
 
 /// What is told by bytes after which the client waits, and that they are still there.
 async fn check_preface(sent: &[u8], expected: bool) {
     let (mut guarded, mut client) = pair();
     client.write_all(sent).await.expect("room");
-    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, Some(expected), "{sent:?}");
+    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, Some(expected), "{sent:?}");
     assert_eq!(guarded.input(), sent);
 }
 
@@ -40,10 +50,10 @@ async fn a_preface_is_seen_and_kept() {
 async fn a_client_that_leaves_or_waits_within_a_preface_says_nothing() {
     let (mut guarded, client) = pair();
     drop(client);
-    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, None);
+    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, None);
     let (mut guarded, mut client) = pair();
     client.write_all(&PREFACE[..5]).await.expect("room");
-    assert_eq!(begins_with_preface(&mut guarded, &GUARDING).await, None);
+    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, None);
 }
 
 /// What comes of bytes after which the client waits.
@@ -51,7 +61,7 @@ async fn next(sent: &[u8]) -> String {
     let (mut guarded, mut client) = pair();
     client.write_all(sent).await.expect("room");
     let (_stop, mut closing) = watch::channel(false);
-    match next_request(&mut guarded, &GUARDING, &mut closing).await {
+    match next_request(&mut guarded, &guarding(), &mut closing).await {
         Next::Request(head) => format!("{} bytes", head.length),
         Next::Refused(fault) => format!("{fault:?}"),
         Next::Nothing => "nothing".to_owned(),
@@ -79,8 +89,8 @@ async fn a_head_without_end_is_not_waited_for() {
 async fn what_has_begun_is_read_though_the_process_stops_accepting() {
     let (_stop, mut closing) = watch::channel(true);
     let (mut guarded, mut client) = pair();
-    assert!(matches!(next_request(&mut guarded, &GUARDING, &mut closing).await, Next::Nothing));
+    assert!(matches!(next_request(&mut guarded, &guarding(), &mut closing).await, Next::Nothing));
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
     guarded.read_more().await.expect("bytes");
-    assert!(matches!(next_request(&mut guarded, &GUARDING, &mut closing).await, Next::Request(_)));
+    assert!(matches!(next_request(&mut guarded, &guarding(), &mut closing).await, Next::Request(_)));
 }

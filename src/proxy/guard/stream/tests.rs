@@ -8,7 +8,14 @@ use tokio::net::UnixStream;
 /// A guarded connection, and the client's end of it.
 fn pair() -> (Guarded, UnixStream) {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
-    (Guarded::new(Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH))), far)
+    (
+        Guarded::new(
+            Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH)),
+            Clock::start(),
+            Duration::from_secs(1),
+        ),
+        far,
+    )
 }
 
 /// Whether a read has nothing to give, once the runtime has looked at what has come.
@@ -76,7 +83,7 @@ async fn a_refused_body_is_an_error_that_says_why() {
     client.write_all(b"1\r\na\r\n-1\r\n").await.expect("room");
     let error = guarded.read(&mut [0; 100]).await.expect_err("nothing to hand on");
     let refused = error.get_ref().and_then(|cause| cause.downcast_ref::<BodyRefused>()).expect("the cause");
-    assert_eq!(refused.0, "the size of a chunk is malformed");
+    assert_eq!(*refused, BodyRefused::Malformed("the size of a chunk is malformed"));
     assert!(guarded.read(&mut [0; 100]).await.is_err() && !guarded.is_between_requests());
 }
 
