@@ -21,7 +21,7 @@ use crate::{
     route::{Place, judge},
     state::{NotReady, State},
     time::Now,
-    validate,
+    validate::{self, RecordsError},
 };
 use bytes::Bytes;
 use forward::Way;
@@ -356,16 +356,36 @@ impl<'a> Walk<'a> {
         Err(Rejection::InsufficientScope(route.scopes.clone()))
     }
 
-    /// Media type and query. What is refused here stays charged.
+    /// Media type, query, and whether the records of a body can be counted. What is refused here stays charged.
     fn validate(&self, route: Option<&Route>) -> Result<(), Rejection> {
         if self.gateway.api.require_json && self.request.has_body && !validate::is_json(self.request.headers()) {
             return Err(Rejection::UnsupportedMediaType);
         }
         let Some(route) = route else { return Ok(()) };
+        self.check_query(route)?;
+        if route.records.is_some() { self.check_readable_body() } else { Ok(()) }
+    }
+
+    fn check_query(&self, route: &Route) -> Result<(), Rejection> {
         route
             .query
             .check(self.request.query())
             .map_err(|error| Rejection::InvalidParameter { parameter: error.parameter.to_owned(), detail: error.detail })
+    }
+
+    /// Of a body that is to be read: what could be something else to the upstream than it is here.
+    fn check_readable_body(&self) -> Result<(), Rejection> {
+        let headers = self.request.headers();
+        if !self.request.has_body {
+            // Where a body is meant, none is not JSON either (RFC 8259, section 2).
+            let is_meant = [Method::POST, Method::PUT, Method::PATCH].contains(self.request.method());
+            return if is_meant { Err(RecordsError::Empty.into()) } else { Ok(()) };
+        }
+        let codings = headers.get_all(header::CONTENT_ENCODING);
+        if codings.iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            return Err(Rejection::UnsupportedCoding);
+        }
+        if validate::is_foreign_charset(headers) { Err(Rejection::UnsupportedCharset) } else { Ok(()) }
     }
 
     /// A route that says `auth = "none"`: its address pays, then the route's limit and the global one judge.

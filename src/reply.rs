@@ -7,6 +7,7 @@ use crate::{
     json,
     limit::{FailuresRefusal, Policy, Refusal},
     response_headers::decimal,
+    validate::RecordsError,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -15,7 +16,7 @@ use std::borrow::Cow;
 /// Why the gateway answers a request itself instead of forwarding it.
 #[derive(Clone, Debug)]
 pub enum Rejection {
-    /// Malformed path, framing or credentials; the sentence for the client.
+    /// Malformed path, framing, credentials or body; the sentence for the client.
     InvalidRequest(&'static str),
     /// A query parameter breaks its rule.
     InvalidParameter {
@@ -44,8 +45,14 @@ pub enum Rejection {
     UriTooLong(usize),
     /// Header fields over their bound.
     HeadersTooLarge,
+    /// A bulk body with more records than this.
+    TooManyRecords(u64),
     /// A body that is not JSON where only JSON is taken.
     UnsupportedMediaType,
+    /// A body that must be read and has a `Content-Encoding`.
+    UnsupportedCoding,
+    /// A body that must be read and has another `charset` than UTF-8.
+    UnsupportedCharset,
     /// A limit refuses.
     RateLimited(Refusal),
     /// Too many wrong secrets of a client at the token endpoint.
@@ -138,7 +145,8 @@ impl Rejection {
             Self::HeadersTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Request Header Fields Too Large")
             }
-            Self::UnsupportedMediaType => {
+            Self::TooManyRecords(_) => (StatusCode::BAD_REQUEST, "too_many_records", "Invalid request body"),
+            Self::UnsupportedMediaType | Self::UnsupportedCoding | Self::UnsupportedCharset => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported Media Type")
             }
             Self::RateLimited(_) | Self::TooManyFailures(_) => {
@@ -174,8 +182,11 @@ impl Rejection {
             | Self::BodyTooLarge(_)
             | Self::UriTooLong(_)
             | Self::HeadersTooLarge
+            | Self::TooManyRecords(_)
             | Self::UnsupportedMediaType
             | Self::Overloaded
+            | Self::UnsupportedCoding
+            | Self::UnsupportedCharset
             | Self::Draining
             | Self::Internal => Outcome::Rejected,
         }
@@ -217,7 +228,10 @@ impl Rejection {
             Self::BodyTooLarge(bound) => Cow::Owned(format!("the body may have at most {bound} bytes")),
             Self::UriTooLong(bound) => Cow::Owned(format!("the request target may have at most {bound} bytes")),
             Self::HeadersTooLarge => Cow::Borrowed("the header fields are too many or too long"),
+            Self::TooManyRecords(max) => Cow::Owned(format!("the body may hold at most {max} records")),
             Self::UnsupportedMediaType => Cow::Borrowed("send the body as Content-Type: application/json"),
+            Self::UnsupportedCoding => Cow::Borrowed("send the body without Content-Encoding"),
+            Self::UnsupportedCharset => Cow::Borrowed("send the body in UTF-8"),
             Self::RateLimited(refusal) => Cow::Owned(refusal.detail()),
             Self::TooManyFailures(refusal) => Cow::Owned(refusal.detail()),
             Self::RedirectHttps(_) => Cow::Borrowed("this listener only redirects to https"),
@@ -272,6 +286,10 @@ impl Rejection {
             body.extend_from_slice(b",\"parameter\":");
             json::write_string(parameter, &mut body);
         }
+        if let Self::TooManyRecords(max) = self {
+            body.extend_from_slice(b",\"max_records\":");
+            body.extend_from_slice(itoa::Buffer::new().format(*max).as_bytes());
+        }
         // Checked when it was taken over, or made here.
         word(&mut body, ",\"request_id\":", request_id.to_str().unwrap_or_default());
         body.push(b'}');
@@ -311,6 +329,8 @@ impl Rejection {
                     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
                 ]
             }
+            // RFC 9110, section 12.5.3.
+            Self::UnsupportedCoding => vec![(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))],
             Self::RedirectHttps(location) => vec![(header::LOCATION, location.clone())],
             Self::NoUpstream | Self::KeysUnavailable | Self::Overloaded | Self::Draining => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
@@ -323,10 +343,31 @@ impl Rejection {
             | Self::BodyTooLarge(_)
             | Self::UriTooLong(_)
             | Self::HeadersTooLarge
+            | Self::TooManyRecords(_)
             | Self::UnsupportedMediaType
+            | Self::UnsupportedCharset
             | Self::BadUpstream
             | Self::UpstreamTimeout
             | Self::Internal => Vec::new(),
+        }
+    }
+}
+
+impl From<RecordsError> for Rejection {
+    fn from(error: RecordsError) -> Self {
+        match error {
+            RecordsError::TooMany(max) => Self::TooManyRecords(max),
+            RecordsError::Repeated
+            | RecordsError::Empty
+            | RecordsError::Incomplete
+            | RecordsError::Trailing
+            | RecordsError::Syntax
+            | RecordsError::Number
+            | RecordsError::ControlCharacter
+            | RecordsError::Escape
+            | RecordsError::Surrogate
+            | RecordsError::NotUtf8
+            | RecordsError::TooDeep => Self::InvalidRequest(error.detail()),
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::{
     time::Now,
     token::TokenEndpoint,
     upstream::{IdentityHeaders, UpstreamIndex, Upstreams},
-    validate::QueryRules,
+    validate::{QueryRules, RecordRules},
 };
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// The whole configuration, compiled.
 #[derive(Debug)]
@@ -277,6 +277,8 @@ pub struct Route {
     pub limit: Charge,
     /// Rules for query parameters.
     pub query: QueryRules,
+    /// Most records of a bulk body; without it bodies are not read.
+    pub records: Option<Arc<RecordRules>>,
     /// Longest request body in bytes.
     pub body: u64,
     /// Where it goes.

@@ -6,6 +6,7 @@ use crate::{
     limit::BulkSlot,
     request::Request,
     upstream::UpstreamIndex,
+    validate::RecordCounter,
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ pub struct Forward {
     target: Bytes,
     prefix: usize,
     body_bound: u64,
+    records: Option<RecordCounter>,
     response_timeout: Option<Duration>,
 }
 
@@ -74,6 +76,7 @@ impl Forward {
             target: target(&api.upstream_base_path, way.rest, request.query()),
             prefix: way.prefix,
             body_bound: way.route.map_or(gateway.bounds.body, |route| route.body),
+            records: way.route.and_then(|route| route.records.as_ref()).map(|rules| RecordCounter::new(Arc::clone(rules))),
             response_timeout: way.route.and_then(|route| route.response_timeout),
         }
     }
@@ -106,6 +109,11 @@ impl Forward {
     #[must_use]
     pub fn body_bound(&self) -> u64 {
         self.body_bound
+    }
+
+    /// What must read the request's body, which goes no further than that lets it.
+    pub fn take_records(&mut self) -> Option<RecordCounter> {
+        self.records.take()
     }
 
     /// The route's time to the response head.

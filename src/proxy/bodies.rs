@@ -1,7 +1,8 @@
-//! Request bodies that are read before the request goes on.
+//! Request bodies: what of them is read before the request goes on, and what passes after it.
 
-use crate::token::TokenEndpoint;
-use bytes::Bytes;
+use super::{ctx::Ctx, direct};
+use crate::{pipeline::Forward, reply::Rejection, token::TokenEndpoint, validate::RecordsError};
+use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
@@ -15,20 +16,88 @@ pub fn told_length(session: &Session) -> Option<u64> {
     session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
-/// A body that the framework can hold is taken in before an upstream is asked: a client that is slow to send it then costs no
-/// upstream connection, and the upstream's time to answer runs from the whole request. Larger ones are streamed.
+/// Takes in what can be taken in before a server is asked: a client that is slow to send it then costs no upstream connection,
+/// and the upstream's time to answer runs from the whole request. What must be read is judged, as far as it was taken in. The
+/// rest is streamed.
 ///
 /// # Errors
 /// The client is gone, or paused for longer than `body_timeout`.
-pub async fn take_in_small_body(session: &mut Session, body_timeout: Duration) -> Result<()> {
-    if !told_length(session).is_some_and(|length| (1..=LONGEST_HELD).contains(&length)) {
-        return Ok(());
+pub async fn take_in(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
+    let body_timeout = ctx.gateway.bounds.body_timeout;
+    match told_length(session) {
+        Some(length) if length <= LONGEST_HELD => {
+            ask_for_it(session).await?;
+            // The framework's means for retries, and its only one to read a body whichever way it takes then.
+            session.as_downstream_mut().enable_retry_buffering();
+            while read_part(session, body_timeout).await?.is_some() {}
+            let body = session.as_downstream().get_retry_buffer().unwrap_or_default();
+            Ok(ctx.records.take().map_or(Ok(()), |records| records.judge(&body)).map_err(Rejection::from))
+        }
+        // The framework drops what it holds once that is too much. Only the short way takes a body from elsewhere, should it
+        // prove to be whole; what cannot go that way is judged while it is streamed.
+        None if ctx.records.is_some() && direct::suits(session, true) => take_in_beginning(session, ctx, body_timeout).await,
+        Some(_) | None => Ok(Ok(())),
     }
+}
+
+/// The whole body if it is not longer than what is held of others, else so much of it, and the rest of what came with it.
+async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx, body_timeout: Duration) -> Result<Result<(), Rejection>> {
     ask_for_it(session).await?;
-    // The buffer is the framework's means for retries, and its only one to read a body before a server is chosen.
-    session.as_downstream_mut().enable_retry_buffering();
-    while read_part(session, body_timeout).await?.is_some() {}
+    let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
+    let mut body = BytesMut::new();
+    while body.len() as u64 <= LONGEST_HELD {
+        let Some(part) = read_part(session, body_timeout).await? else { break };
+        body.extend_from_slice(&part);
+        if body.len() as u64 > bound {
+            return Ok(Err(Rejection::BodyTooLarge(bound)));
+        }
+    }
+    let judged = match &mut ctx.records {
+        Some(records) => records.read(&body).and_then(|()| {
+            let is_whole = session.as_downstream_mut().is_body_done();
+            if is_whole { records.finish() } else { Ok(()) }
+        }),
+        None => Ok(()),
+    };
+    ctx.held = Some(body.freeze());
+    Ok(judged.map_err(Rejection::from))
+}
+
+/// Lets the next part of a streamed body pass to the server, behind what was taken in of it before; `end`: it is the last.
+///
+/// # Errors
+/// The body is refused: it is over its bound, or what must read it refuses. The server has not had all of it, and the
+/// framework ends the connection to it.
+pub fn let_pass(told_length: Option<u64>, body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
+    // An HTTP/2 upload may end with an empty frame. The framework would write it to an HTTP/1 server as a last chunk, and
+    // then its own last chunk after it: bytes that the server reads as the beginning of the next user's request.
+    if end && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+    let held = ctx.held.take();
+    let length = |part: &Option<Bytes>| part.as_ref().map_or(0, |part| part.len() as u64);
+    ctx.request_bytes += length(&held) + length(body);
+    let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
+    if ctx.request_bytes > bound {
+        ctx.failure = Some(Rejection::BodyTooLarge(bound));
+        return Err(Error::explain(ErrorType::HTTPStatus(413), "the body is over its bound").into_down());
+    }
+    // With the last byte that the head told, the server has the whole: the end of an HTTP/2 stream may come later.
+    let completes = end || told_length == Some(ctx.request_bytes);
+    if let Err(error) = count(body.as_ref(), completes, ctx) {
+        ctx.failure = Some(error.into());
+        return Err(Error::explain(ErrorType::HTTPStatus(400), "the body is refused").into_down());
+    }
+    if let Some(held) = held {
+        *body = Some(body.take().map_or(held.clone(), |part| [held, part].concat().into()));
+    }
     Ok(())
+}
+
+fn count(body: Option<&Bytes>, completes: bool, ctx: &mut Ctx) -> std::result::Result<(), RecordsError> {
+    let Some(records) = &mut ctx.records else { return Ok(()) };
+    body.map_or(Ok(()), |part| records.read(part))?;
+    if completes { records.finish() } else { Ok(()) }
 }
 
 /// The body of a token request; `None` when it is longer than any good one.

@@ -14,7 +14,9 @@ use crate::{
     response_headers::ResponseHeaders,
     time::Now,
     upstream::{Tried, incoming_trace},
+    validate::RecordCounter,
 };
+use bytes::Bytes;
 use http::{HeaderValue, Version, header, uri::PathAndQuery};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
@@ -70,6 +72,10 @@ pub struct Ctx {
     pub(super) retries: u32,
     /// The request's body is sent on as it comes.
     pub(super) streamed: bool,
+    /// Reads the body; there is none where bodies are not read.
+    pub(super) records: Option<RecordCounter>,
+    /// Of a body of unknown length, what was taken in before a server was asked and has not been sent on.
+    pub(super) held: Option<Bytes>,
     /// Its listener only redirects to https.
     pub(super) redirect_only: bool,
     _in_flight: InFlight,
@@ -130,6 +136,8 @@ impl Ctx {
             account: None,
             retries: 0,
             streamed: false,
+            records: None,
+            held: None,
             redirect_only,
             _in_flight: InFlight(in_flight),
         }

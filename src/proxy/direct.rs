@@ -27,20 +27,23 @@ const MOST_INFORMATIONAL: usize = 8;
 
 /// Whether a request can go the short way: in origin form, its body (if it is of a kind that has one) held whole, nothing asked
 /// of the connection beyond keeping or closing it.
-pub fn suits(session: &Session, body: Option<&Bytes>) -> bool {
+pub fn suits(session: &Session, has_body: bool) -> bool {
     let head = session.req_header();
     let headers = &head.headers;
     let usual = |value: &http::HeaderValue| {
         value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
     };
-    let fits = match body {
-        None => matches!(head.method, Method::GET | Method::HEAD | Method::DELETE),
-        Some(_) => matches!(head.method, Method::POST | Method::PUT | Method::PATCH),
+    let fits = if has_body {
+        matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
+    } else {
+        matches!(head.method, Method::GET | Method::HEAD | Method::DELETE)
     };
     fits && matches!(head.version, Version::HTTP_11 | Version::HTTP_2)
         && head.raw_path().starts_with(b"/")
         && headers.get_all(header::CONNECTION).iter().all(usual)
-        && ![header::UPGRADE, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name))
+        && !headers.contains_key(header::UPGRADE)
+        // A body that came in chunks goes on with its length.
+        && (has_body || !headers.contains_key(header::TRANSFER_ENCODING))
 }
 
 /// What became of one attempt.
@@ -206,6 +209,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 | "http2-settings"
                 // The length is that of what is held; a client that waited to be asked for its body was asked.
                 | "content-length"
+                | "transfer-encoding"
                 | "expect"
         )
     };

@@ -4,7 +4,7 @@
 //! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
 
 use super::{
-    bodies::take_in_small_body,
+    bodies::{let_pass, take_in, told_length},
     client::client,
     ctx::{Ctx, Measured},
     direct, framing, heads, peers,
@@ -95,7 +95,7 @@ impl ProxyHttp for Phases {
         let mut parts = heads::take_request(head);
         dress_request(session, &mut parts, ctx)?;
         // The gateway has answered it: a body that the client waits to send is asked for here.
-        if parts.headers.contains_key(header::EXPECT) && session.as_downstream_mut().is_body_done() {
+        if parts.headers.contains_key(header::EXPECT) && (ctx.held.is_some() || session.as_downstream_mut().is_body_done()) {
             parts.headers.remove(header::EXPECT);
         }
         *head = RequestHeader::from(parts);
@@ -104,23 +104,12 @@ impl ProxyHttp for Phases {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        // An HTTP/2 upload may end with an empty frame. The framework would write it to an HTTP/1 server as a last chunk, and
-        // then its own last chunk after it: bytes that the server reads as the beginning of the next user's request.
-        if end && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
-        ctx.request_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
-        let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
-        if ctx.request_bytes > bound {
-            ctx.failure = Some(Rejection::BodyTooLarge(bound));
-            return Err(Error::explain(ErrorType::HTTPStatus(413), "the body is over its bound").into_down());
-        }
-        Ok(())
+        let_pass(told_length(session), body, end, ctx)
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Box<Ctx>) -> Result<()> {
@@ -335,16 +324,20 @@ impl Phases {
             ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
             return Box::pin(self.reject(session, ctx, &Rejection::NoUpstream)).await;
         }
+        ctx.records = forward.take_records();
         ctx.forward = Some(forward);
         ctx.outcome = Outcome::Forwarded;
         if ctx.has_body {
             let began_ns = self.shared.clock.monotonic_ns();
-            Box::pin(take_in_small_body(session, ctx.gateway.bounds.body_timeout)).await?;
+            let judged = Box::pin(take_in(session, ctx)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
             ctx.streamed = !session.as_downstream_mut().is_body_done();
+            if let Err(rejection) = judged {
+                return Box::pin(self.reject(session, ctx, &rejection)).await;
+            }
         }
-        let held = if ctx.has_body && !ctx.streamed { session.as_downstream().get_retry_buffer() } else { None };
-        if ctx.has_body == held.is_some() && direct::suits(session, held.as_ref()) {
+        let held = if ctx.streamed { None } else { ctx.held.take().or_else(|| session.as_downstream().get_retry_buffer()) };
+        if ctx.has_body == held.is_some() && direct::suits(session, held.is_some()) {
             return self.forward_directly(session, ctx, held).await.map(|()| true);
         }
         Ok(false)

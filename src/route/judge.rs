@@ -82,6 +82,11 @@ pub fn judge(raw: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(path)
 }
 
+/// What a judged path stands for once nothing in it is escaped any more.
+pub(super) fn decoded(judged: &str) -> Vec<u8> {
+    Decoded(judged.as_bytes()).collect()
+}
+
 /// Whether one look at each byte is enough: nothing escaped, no segment empty or beginning with a dot.
 fn is_plain(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else { return false };

@@ -4,7 +4,7 @@
 //! comparing paths; a pattern that no path could match is an error, not a route that never answers. A pattern has no
 //! trailing slash: a path with one is another path, never a route. It matches nothing itself; that is the route table's.
 
-use super::judge::{PathError, judge};
+use super::judge::{PathError, decoded, judge};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -72,6 +72,16 @@ impl Pattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What is at the path: its last literal segment, decoded, `bulk` not counting. `/cmdb/cis/bulk` is about `cis`.
+    #[must_use]
+    pub fn resource(&self) -> Option<String> {
+        let literals = self.segments.iter().rev().filter_map(|segment| match segment {
+            Segment::Literal(text) if text != "bulk" => Some(text),
+            Segment::Literal(_) | Segment::Name | Segment::Rest => None,
+        });
+        literals.take(1).find_map(|text| String::from_utf8(decoded(text)).ok())
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

@@ -1,4 +1,4 @@
-//! `require_json`: whether a request body says that it is JSON.
+//! `require_json`: whether a request body says that it is JSON; and, where bodies are read, in which characters.
 //!
 //! One `Content-Type` header with one media type, read by the grammar (RFC 9110, 8.3.1) and not searched for: a list such as
 //! `text/plain, application/json`, which one server reads from the left and another from the right, is not JSON. Of the
@@ -43,6 +43,43 @@ fn are_parameters(mut text: &[u8]) -> bool {
         let Some(rest) = behind_parameter(text) else { return false };
         text = rest;
     }
+}
+
+/// Whether the `Content-Type` says that the text is not UTF-8, or says it in a form that is not to be understood.
+///
+/// RFC 8259, 8.1, knows no `charset`, but there are servers that heed it: in Shift JIS the bytes of a backslash are the second
+/// half of a character, so that a quote which is escaped in UTF-8 ends its string there.
+#[must_use]
+pub fn is_foreign_charset(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
+        let value = value.as_bytes();
+        has_foreign_charset(&value[find(value, b';')..])
+    })
+}
+
+fn has_foreign_charset(mut text: &[u8]) -> bool {
+    loop {
+        text = text.trim_ascii();
+        match text {
+            [] => return false,
+            [b';', rest @ ..] => text = rest,
+            _ => {
+                let Some(rest) = behind_parameter(text) else { return true };
+                let (name, value) = text[..text.len() - rest.len()].split_at(token_length(text));
+                if name.eq_ignore_ascii_case(b"charset") && !is_utf8(value) {
+                    return true;
+                }
+                text = rest;
+            }
+        }
+    }
+}
+
+/// `=`, and a name of UTF-8 or of a part of it.
+fn is_utf8(value: &[u8]) -> bool {
+    let name = value.strip_prefix(b"=").unwrap_or_default();
+    let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+    [b"utf-8".as_slice(), b"utf8", b"us-ascii"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// What follows one `token = ( token / quoted-string )`.

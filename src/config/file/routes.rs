@@ -11,14 +11,17 @@ use crate::{
     limit::{Charge, RouteQuota},
     route::{Pattern, PatternError},
     upstream::{UpstreamIndex, UpstreamSettings},
-    validate::{ParameterRule, QueryRules},
+    validate::{ParameterRule, QueryRules, RecordRules},
 };
 use http::{HeaderValue, Method};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// All that a route may list, in the order in which `Allow` shows them: the general ones, and one that is only by being listed.
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// More than fit into the largest body.
+const MOST_RECORDS: u64 = 1_000_000_000_000;
 
 /// A route and the place of its path.
 pub(crate) struct WrittenRoute {
@@ -38,6 +41,7 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     let scopes = table.list("scopes", scope).map(super::values).unwrap_or_default();
     let limit = limit(table, path.as_ref());
     let query = QueryRules::new(table.named_tables("query", |name, table| (name.to_owned(), parameter_rule(table))));
+    let records = records(table, path.as_ref());
     let body = table.size("body", bounds.body, &(0..=1024 * GIB));
     refuse_upgrade(table);
     let upstream = upstream(table, api, known);
@@ -48,7 +52,7 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     let (allow, line) = (allow(&methods), table.report().line_of(table.at()));
     Some(WrittenRoute {
         at,
-        route: Route { pattern, methods, allow, auth, scopes, limit, query, body, upstream, response_timeout, line },
+        route: Route { pattern, methods, allow, auth, scopes, limit, query, records, body, upstream, response_timeout, line },
     })
 }
 
@@ -114,6 +118,13 @@ fn limit(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Charge {
         return own.map_or(Charge::User, Charge::Route);
     }
     table.word("limit", Charge::User, &[("default", Charge::User), ("exempt", Charge::Exempt)])
+}
+
+fn records(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Option<Arc<RecordRules>> {
+    let max = table.integer("max_records", MOST_RECORDS, &(1..=MOST_RECORDS));
+    table.place_of("max_records")?;
+    let resource = pattern.and_then(|pattern| pattern.value.resource());
+    Some(Arc::new(RecordRules::new(max, resource.as_deref())))
 }
 
 fn refuse_upgrade(table: &Table<'_>) {

@@ -21,7 +21,6 @@ fn these_are_not_in_this_version() {
         "upstreams.*.read_timeout",
         "upstreams.*.tls",
         "upstreams.*.circuit_breaker",
-        "routes.max_records",
         "routes.upgrade = true",
         "tracing",
     ];

@@ -171,15 +171,45 @@ limit = "none""#,
 }
 
 #[test]
-fn records_and_upgrades_are_not_in_this_version() {
+fn upgrades_are_not_in_this_version() {
     check(
         r#"[[routes]]
 path = "/incidents"
-max_records = 100
 upgrade = true"#,
-        r"3:1: routes.max_records: not in this version; remove it; `body` bounds the size
-4:11: routes.upgrade: `true` is not in this version; remove it",
+        r"3:11: routes.upgrade: `true` is not in this version; remove it",
     );
+}
+
+#[test]
+fn a_bound_on_records_is_a_number_of_at_least_one() {
+    let remedy = "write a whole number from 1 to 1000000000000";
+    let route = |bound: &str| format!("[[routes]]\npath = \"/incidents/bulk\"\nmax_records = {bound}");
+    check(&route("0"), &format!("3:15: routes.max_records: 0 is out of range; {remedy}"));
+    check(&route("-1"), &format!("3:15: routes.max_records: -1 is out of range; {remedy}"));
+    check(&route("\"100\""), &format!("3:15: routes.max_records: is a text; {remedy}"));
+}
+
+#[test]
+fn a_routes_records_are_named_as_its_resource_is() {
+    let rules = |path: &str| {
+        accepted(&format!("[[routes]]\npath = \"{path}\"\nmax_records = 100")).routes[0]
+            .route
+            .records
+            .clone()
+            .expect("it is bounded")
+    };
+    for (path, resource) in [
+        ("/incidents/bulk", Some("incidents")),
+        ("/cmdb/cis/bulk", Some("cis")),
+        ("/incidents/{id}/notes/bulk", Some("notes")),
+        ("/cmdb/{class}/bulk", Some("cmdb")),
+        ("/incidents", Some("incidents")),
+        ("/bulk", None),
+        ("/{kind}/bulk", None),
+        ("/Vorf%C3%A4lle/bulk", Some("vorfälle")),
+    ] {
+        assert_eq!(*rules(path), crate::validate::RecordRules::new(100, resource), "{path}");
+    }
 }
 
 #[test]
