@@ -25,6 +25,7 @@ pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 
 impl Http2 {
     pub fn connect(address: SocketAddr) -> Self {
@@ -56,6 +57,27 @@ impl Http2 {
         self.send_frame(DATA, u8::from(end), stream, part);
     }
 
+    /// The first body of a connection, as fast as the other side takes it; false where an answer came before all was sent.
+    pub fn send_long(&mut self, stream: u32, body: &[u8]) -> bool {
+        // What the protocol begins with; the settings of the other side may allow more.
+        let (mut of_connection, mut of_stream) = (65535, 65535);
+        for part in body.chunks(1 << 14) {
+            while of_connection.min(of_stream) < part.len() {
+                let frame = self.read_frame();
+                match (frame.kind, frame.stream) {
+                    (WINDOW_UPDATE, 0) => of_connection += frame.number(),
+                    (WINDOW_UPDATE, _) => of_stream += frame.number(),
+                    (HEADERS | RST_STREAM, _) => return false,
+                    _ => {}
+                }
+            }
+            of_connection -= part.len();
+            of_stream -= part.len();
+            self.send_data(stream, part, false);
+        }
+        true
+    }
+
     fn send_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
@@ -79,6 +101,13 @@ impl Http2 {
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         self.0.read_exact(&mut payload).unwrap();
         Frame { kind, flags, stream: u32::from_be_bytes(stream), payload }
+    }
+}
+
+impl Frame {
+    /// What its first four bytes say.
+    fn number(&self) -> usize {
+        u32::from_be_bytes(self.payload[..4].try_into().unwrap()) as usize
     }
 }
 
