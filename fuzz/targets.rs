@@ -4,10 +4,17 @@
 //! One set of functions for two drivers. `tests/fuzzing.rs` mutates the seeds a bounded number of times, on the stable compiler and
 //! in every test run. `fuzz_targets/` hands the same functions to libFuzzer, which is guided by coverage and runs until it is
 //! stopped; how is said in `Cargo.toml`.
+#[path = "targets/path.rs"]
+mod path;
+#[path = "targets/records.rs"]
+mod records;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm as LibraryAlgorithm, DecodingKey, Validation};
+pub use path::path;
+pub use records::records;
 use serde_json::{Value, json};
 use stackflow_gateway::{
     auth::{
@@ -22,7 +29,8 @@ use std::{path::PathBuf, sync::LazyLock, time::Duration};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Target); 3] = [("token", token), ("claims", claims), ("key_set", key_set)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("token", token), ("claims", claims), ("key_set", key_set), ("path", path), ("records", records)];
 
 const ISSUER: &str = "https://issuer.example";
 const NOW: Now = Now { monotonic_ns: 0, unix_ns: 1_800_000_000_000_000_000 };
@@ -87,7 +95,15 @@ pub fn claims(input: &[u8]) {
 /// A key set document.
 pub fn key_set(input: &[u8]) {
     let Ok((set, left_out)) = KeySet::parse(input) else { return };
-    let document: Value = serde_json::from_slice(input).expect("a key set is JSON");
+    let document: Value = match serde_json::from_slice(input) {
+        Ok(document) => document,
+        // In members that are passed over, what has a form but no meaning is not looked for.
+        Err(error) => {
+            let excuses = ["number out of range", "lone ", "unexpected end of hex escape", "recursion limit exceeded"];
+            let error = error.to_string();
+            return assert!(excuses.iter().any(|excuse| error.starts_with(excuse)), "a key set is JSON: {error}");
+        }
+    };
     let keys = document["keys"].as_array().expect("a key set has keys").len();
     let unusable = left_out.named.len() + left_out.more;
     assert!(!set.is_empty() && set.len() + unusable <= keys, "{} and {unusable} of {keys}", set.len());

@@ -7,8 +7,8 @@ mod targets;
 use std::{fs, path::Path};
 use targets::TARGETS;
 
-/// What readers of tokens and key sets stumble over; put in anywhere.
-const WORDS: [&str; 44] = [
+/// What readers of tokens, key sets, paths and bodies stumble over; put in anywhere.
+const WORDS: [&str; 61] = [
     ".",
     "..",
     "=",
@@ -53,6 +53,23 @@ const WORDS: [&str; 44] = [
     "\"key_ops\":[],",
     "\"e\":\"AQ\",",
     "Bearer ",
+    "\"records\":[",
+    "\"\\u0049tems\":",
+    "\"data\":[1,2,3,4],",
+    "\"cis\"",
+    "\\ud83d\\ude00",
+    "\\",
+    "1,",
+    "-0.5e+1",
+    "%25",
+    "%2e",
+    "%2F",
+    "%5c",
+    "%3b",
+    "%c0%ae",
+    "%61",
+    ";x",
+    "/incidents/bulk",
 ];
 
 /// `splitmix64`: a run is its seed.

@@ -161,7 +161,9 @@ impl KeySet {
     /// # Errors
     /// The document is not a key set, or has no usable key.
     pub fn parse(json: &[u8]) -> Result<(Self, AllLeftOut), KeySetError> {
-        let document: Document = serde_json::from_slice(json).map_err(|error| KeySetError::Malformed(error.to_string()))?;
+        // Members that are passed over are not looked into, and yet have to be text.
+        let text = str::from_utf8(json).map_err(|error| KeySetError::Malformed(error.to_string()))?;
+        let document: Document = serde_json::from_str(text).map_err(|error| KeySetError::Malformed(error.to_string()))?;
         let Read { mut keys, left_out } = document.keys;
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey);

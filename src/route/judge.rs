@@ -82,11 +82,6 @@ pub fn judge(raw: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(path)
 }
 
-/// What a judged path stands for once nothing in it is escaped any more.
-pub(super) fn decoded(judged: &str) -> Vec<u8> {
-    Decoded(judged.as_bytes()).collect()
-}
-
 /// Whether one look at each byte is enough: nothing escaped, no segment empty or beginning with a dot.
 fn is_plain(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else { return false };
@@ -190,7 +185,7 @@ fn check_segment(segment: &[u8]) -> Result<(), PathError> {
 }
 
 /// The bytes of a canonical segment as a server sees them that decodes as often as there is something to decode.
-struct Decoded<'s>(&'s [u8]);
+pub(super) struct Decoded<'s>(pub(super) &'s [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;

@@ -4,7 +4,7 @@
 //! comparing paths; a pattern that no path could match is an error, not a route that never answers. A pattern has no
 //! trailing slash: a path with one is another path, never a route. It matches nothing itself; that is the route table's.
 
-use super::judge::{PathError, decoded, judge};
+use super::judge::{Decoded, PathError, judge};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -81,7 +81,7 @@ impl Pattern {
             Segment::Literal(text) if text != "bulk" => Some(text),
             Segment::Literal(_) | Segment::Name | Segment::Rest => None,
         });
-        literals.take(1).find_map(|text| String::from_utf8(decoded(text)).ok())
+        literals.take(1).find_map(|text| String::from_utf8(Decoded(text.as_bytes()).collect()).ok())
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

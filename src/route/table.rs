@@ -6,7 +6,8 @@
 //! path, for a server behind us may take either for `/incidents/bulk` and its rules must not be escaped by spelling.
 //! `/incidents/INC0001` is the same route both times, and known.
 //!
-//! Both ways count: the path `/bulk` is a lookalike of the route `/Bulk`. Escapes are compared as they stand. Base paths
+//! Both ways count: the path `/bulk` is a lookalike of the route `/Bulk`. Escapes are decoded for the second look however often
+//! they are nested, as the judge does it: `/incidents/b%2575lk` is `bulk` to a chain of servers that decodes twice. Base paths
 //! have no lookalikes: what is not under one, spelled exactly, is outside, and nothing outside is forwarded.
 
 use super::Pattern;
@@ -38,7 +39,7 @@ pub enum Place<'p> {
         /// The base path it came by.
         base: usize,
     },
-    /// Under a base path; differs from a route only by trailing slash, letter case or `;parameters`.
+    /// Under a base path; differs from a route only by trailing slash, letter case, `;parameters` or nested escapes.
     Lookalike,
 }
 

@@ -7,6 +7,7 @@
 //! Not `matchit`: it refuses `{name}` beside `{*rest}`, panics at the 26th parameter, allocates when it may have to turn
 //! back, and would need a folded copy of each path for the second reading.
 
+use super::judge::Decoded;
 use super::pattern::Segment;
 use super::table::RouteIndex;
 use std::cmp::Ordering;
@@ -16,7 +17,8 @@ use std::cmp::Ordering;
 pub(super) enum Reading {
     /// Byte for byte.
     Exact,
-    /// As the most lenient server would: without letter case, `;parameters`, empty segments and trailing slash.
+    /// As the most lenient server would: with all escapes decoded however often they are nested, without letter case, what
+    /// follows `;` (or `?` or `#`, for a server that parses again what it has decoded), empty segments and trailing slash.
     Lenient,
 }
 
@@ -30,7 +32,7 @@ pub(super) struct Tree {
 #[derive(Debug, Default)]
 struct Node {
     /// Sorted, for the binary search.
-    literals: Vec<(String, Node)>,
+    literals: Vec<(Vec<u8>, Node)>,
     name: Option<Box<Node>>,
     /// Routes that end here. Several only in the lenient reading.
     routes: Vec<RouteIndex>,
@@ -71,8 +73,8 @@ impl Tree {
 }
 
 impl Node {
-    fn literal(&mut self, key: String) -> &mut Self {
-        let at = match self.literals.binary_search_by(|(literal, _)| literal.as_str().cmp(&key)) {
+    fn literal(&mut self, key: Vec<u8>) -> &mut Self {
+        let at = match self.literals.binary_search_by(|(literal, _)| literal.cmp(&key)) {
             Ok(at) => at,
             Err(at) => {
                 self.literals.insert(at, (key, Self::default()));
@@ -105,10 +107,10 @@ fn non_empty(routes: &[RouteIndex]) -> Option<&[RouteIndex]> {
 
 impl Reading {
     /// Under what a literal is kept; none where the lenient reading sees no segment at all (`;x`).
-    fn key(self, literal: &str) -> Option<String> {
+    fn key(self, literal: &str) -> Option<Vec<u8>> {
         match self {
-            Self::Exact => Some(literal.to_owned()),
-            Self::Lenient => Some(without_parameters(literal).to_ascii_lowercase()).filter(|key| !key.is_empty()),
+            Self::Exact => Some(literal.as_bytes().to_owned()),
+            Self::Lenient => Some(leniently(literal).collect::<Vec<_>>()).filter(|key| !key.is_empty()),
         }
     }
 
@@ -122,22 +124,22 @@ impl Reading {
             };
             match self {
                 Self::Exact => return Some((segment, after)),
-                Self::Lenient => match without_parameters(segment) {
-                    "" => remaining = after,
-                    name => return Some((name, after)),
-                },
+                Self::Lenient if leniently(segment).next().is_none() => remaining = after,
+                Self::Lenient => return Some((segment, after)),
             }
         }
     }
 
-    fn compare(self, literal: &str, segment: &str) -> Ordering {
+    fn compare(self, literal: &[u8], segment: &str) -> Ordering {
         match self {
-            Self::Exact => literal.cmp(segment),
-            Self::Lenient => literal.bytes().cmp(segment.bytes().map(|byte| byte.to_ascii_lowercase())),
+            Self::Exact => literal.cmp(segment.as_bytes()),
+            Self::Lenient => literal.iter().copied().cmp(leniently(segment)),
         }
     }
 }
 
-fn without_parameters(segment: &str) -> &str {
-    segment.split_once(';').map_or(segment, |(name, _)| name)
+/// What the most lenient server makes of a segment of a judged path.
+fn leniently(segment: &str) -> impl Iterator<Item = u8> {
+    let name = Decoded(segment.as_bytes()).take_while(|byte| !matches!(byte, b';' | b'?' | b'#'));
+    name.map(|byte| byte.to_ascii_lowercase())
 }
