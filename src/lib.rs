@@ -33,7 +33,7 @@
 //! | [`cors`] | which origins may read answers; preflights |
 //! | [`auth`] | from the `Authorization` header to a verified token: form, claims, key, signature |
 //! | [`limit`] | token buckets and quotas by day and month: arithmetic, bounded maps, several policies judged together |
-//! | [`validate`] | media type and query parameters |
+//! | [`validate`] | media type, query parameters, and the records of bulk bodies, counted while they pass |
 //! | [`token`] | the token endpoint: service accounts' secrets for short-lived tokens; retired keys until their end |
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
 //! | [`observe`] | metrics, access log, request ids |
@@ -81,6 +81,9 @@
 //!     configuration in between. `every_verdict_is_the_verdict_without_a_cache`, `no_thread_sees_a_verdict_that_no_state_gives`
 //! 14. A reload is whole or nothing, and nobody who asks meanwhile notices. `no_request_fails_over_20_reloads_on_kept_connections`,
 //!     `a_bad_file_changes_nothing_and_all_that_is_wrong_is_said_as_check_says_it`
+//! 15. A bulk body that is refused never arrives whole, and one that is accepted arrives byte for byte, wherever it is cut.
+//!     `what_is_refused_later_never_arrives_whole`, `what_is_refused_within_64_kib_never_reaches_the_upstream`,
+//!     `where_a_body_is_cut_makes_no_difference`
 //!
 //! 15. What the framework reads in HTTP/1 has one reading: it gets one request at a time, after the guard has understood its head.
 //!     `no_more_than_the_body_is_handed_on`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`

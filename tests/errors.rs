@@ -40,13 +40,15 @@ fn routes_for_refusals(setup: Setup) -> Setup {
         .route("path = \"/lost\"\nupstream = \"lost\"")
         .route("path = \"/hang\"\nresponse_timeout = \"300ms\"")
         .route("path = \"/small\"\nbody = \"10B\"")
+        .route("path = \"/bulk\"\nmax_records = 1")
         .route("path = \"/paged\"\nquery = { limit = { type = \"integer\", min = 1, max = 200 } }")
 }
 
 /// Status, code and message of each refusal, as the contract has them.
-const REFUSALS: [(u16, &str, &str); 18] = [
+const REFUSALS: [(u16, &str, &str); 19] = [
     (400, "invalid_request", "Bad Request"),
     (400, "invalid_parameter", "Invalid request parameters"),
+    (400, "too_many_records", "Invalid request body"),
     (401, "missing_token", "Unauthorized"),
     (401, "invalid_token", "Unauthorized"),
     (403, "insufficient_scope", "Forbidden"),
@@ -93,7 +95,12 @@ fn check_all(world: &World, cases: Vec<(&str, Headers<'_>, &str, &str)>) {
         let (method, target) = line.split_once(' ').expect("method and target");
         let response = world.gateway.connect().exchange(method, target, &headers, body.as_bytes());
         let name = &line[..line.len().min(60)];
-        check(name, &response, code, if code == "invalid_parameter" { &["parameter"] } else { &[] });
+        let also: &[&str] = match code {
+            "invalid_parameter" => &["parameter"],
+            "too_many_records" => &["max_records"],
+            _ => &[],
+        };
+        check(name, &response, code, also);
         // What a client learns must not include tokens, addresses of upstreams, or why exactly a token was refused.
         for secret in ["eyJ", NOBODY, "pool.test", "signature"] {
             assert!(!response.text().contains(secret), "{name}: {} tells {secret}", response.text());
@@ -141,6 +148,10 @@ fn requests_that_are_too_much_or_make_no_sense_are_refused() {
             (&format!("GET /prod/api/{long}"), vec![auth], "", "uri_too_long"),
             (create, vec![auth, ("Content-Type", "text/xml")], "<a/>", "unsupported_media_type"),
             (create, vec![auth], "{}", "unsupported_media_type"),
+            ("POST /prod/api/bulk", vec![auth, JSON], "[1,2]", "too_many_records"),
+            ("POST /prod/api/bulk", vec![auth, JSON], "[1,", "invalid_request"),
+            ("POST /prod/api/bulk", vec![auth], "", "invalid_request"),
+            ("POST /prod/api/bulk", vec![auth, JSON, ("Content-Encoding", "gzip")], "[]", "unsupported_media_type"),
             (list, vec![auth, ("A", &long), ("B", &long), ("C", &long), ("D", &long)], "", "headers_too_large"),
             (list, [vec![auth], vec![("A", "1"); 101]].concat(), "", "headers_too_large"),
         ],

@@ -4,6 +4,7 @@ use super::{Outcome, Rejection, Reply};
 use crate::{
     auth::InvalidReason,
     limit::{Period, Policy, Quota, Refusal, Standing},
+    validate::RecordsError,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
@@ -96,6 +97,10 @@ fn what_is_too_slow_or_too_large_has_a_status_each() {
     check(&Rejection::BodyTooLarge(7), 413, "body_too_large", "Request Too Long", "");
     check(&Rejection::UriTooLong(7), 414, "uri_too_long", "URI Too Long", "");
     check(&Rejection::UnsupportedMediaType, 415, "unsupported_media_type", "Unsupported Media Type", "");
+    check(&Rejection::UnsupportedCharset, 415, "unsupported_media_type", "Unsupported Media Type", "");
+    let coding = "accept-encoding: identity";
+    check(&Rejection::UnsupportedCoding, 415, "unsupported_media_type", "Unsupported Media Type", coding);
+    check(&Rejection::TooManyRecords(7), 400, "too_many_records", "Invalid request body", "");
     check(&Rejection::HeadersTooLarge, 431, "headers_too_large", "Request Header Fields Too Large", "");
 }
 
@@ -210,7 +215,10 @@ fn all() -> Vec<Rejection> {
         Rejection::BodyTooLarge(7),
         Rejection::UriTooLong(7),
         Rejection::HeadersTooLarge,
+        Rejection::TooManyRecords(7),
         Rejection::UnsupportedMediaType,
+        Rejection::UnsupportedCoding,
+        Rejection::UnsupportedCharset,
         Rejection::RedirectHttps(HeaderValue::from_static("https://a/b")),
         Rejection::BadUpstream,
         Rejection::NoUpstream,
@@ -223,6 +231,19 @@ fn all() -> Vec<Rejection> {
     all.extend(InvalidReason::ALL.iter().map(|reason| Rejection::InvalidToken(*reason)));
     all.extend(Policy::ALL.iter().map(|policy| Rejection::RateLimited(refusal(*policy))));
     all
+}
+
+#[test]
+fn too_many_records_are_told_how_many_are_not() {
+    let body: serde_json::Value = serde_json::from_slice(&reply_to(&[], &Rejection::TooManyRecords(100)).body).expect("JSON");
+    assert_eq!((&body["max_records"], &body["detail"]), (&100.into(), &"the body may hold at most 100 records".into()));
+}
+
+#[test]
+fn a_body_that_is_no_json_is_told_what_is_wrong_with_it() {
+    let rejection = Rejection::from(RecordsError::Incomplete);
+    assert_eq!((rejection.row().1, &*rejection.detail()), ("invalid_request", RecordsError::Incomplete.detail()));
+    assert_eq!(Rejection::from(RecordsError::TooMany(3)).row().1, "too_many_records");
 }
 
 #[test]

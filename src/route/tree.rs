@@ -122,11 +122,10 @@ impl Reading {
                 Some((segment, after)) => (segment, Some(after)),
                 None => (text, None),
             };
-            match self {
-                Self::Exact => return Some((segment, after)),
-                Self::Lenient if leniently(segment).next().is_none() => remaining = after,
-                Self::Lenient => return Some((segment, after)),
+            if self == Self::Exact || leniently(segment).next().is_some() {
+                return Some((segment, after));
             }
+            remaining = after;
         }
     }
 

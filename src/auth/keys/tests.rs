@@ -28,6 +28,7 @@ fn what_is_no_key_set_is_refused() {
     }
     refused(format!("{}x", jwks(&[("a", &RSA)])));
     refused(b"\xff\xfe{}");
+    refused(b"{\"keys\":[],\"note\":\"\xe9\"}");
     refused(RSA.jwk().to_string());
 }
 

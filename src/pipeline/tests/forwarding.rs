@@ -89,6 +89,33 @@ fn a_body_must_be_json_and_an_absent_one_need_not() {
 }
 
 #[test]
+fn a_body_whose_records_are_counted_must_be_there_and_readable() {
+    let bulk = "[[routes]]\npath = \"/bulk\"\nmax_records = 2\n";
+    let json = |method: &str| {
+        let ask = Ask::new(&format!("{method} /prod/api/v1/bulk")).signed_in();
+        ask.with("content-length", "2").with("content-type", "application/json")
+    };
+    let refused = |ask: &Ask, expected: &str| check_with(bulk, ask, expected);
+    for method in ["POST", "PUT", "PATCH"] {
+        refused(&Ask::new(&format!("{method} /prod/api/v1/bulk")).signed_in(), "400 invalid_request");
+        refused(&json(method).without("content-length").with("content-length", "0"), "400 invalid_request");
+    }
+    refused(&json("POST").without("content-type"), "415 unsupported_media_type");
+    refused(&json("POST").with("content-encoding", "gzip"), "415 unsupported_media_type");
+    refused(&json("POST").with("content-encoding", ""), "415 unsupported_media_type");
+    refused(&json("POST").with("content-encoding", "identity").with("content-encoding", "br"), "415 unsupported_media_type");
+    let utf_16 = json("POST").without("content-type").with("content-type", "application/json;charset=utf-16");
+    refused(&utf_16, "415 unsupported_media_type");
+    // Whatever the type is then, what is not UTF-8 cannot be read.
+    check_with(&format!("[api]\nrequire_json = false\n{bulk}"), &utf_16, "415 unsupported_media_type");
+    check_with(bulk, &json("POST").with("content-encoding", "IDENTITY"), "forward /api/v1/bulk");
+    for method in ["GET", "HEAD", "DELETE"] {
+        check_with(bulk, &Ask::new(&format!("{method} /prod/api/v1/bulk")).signed_in(), "forward /api/v1/bulk");
+    }
+    check(&Ask::new("POST /prod/api/v1/incidents").signed_in().with("content-encoding", "gzip"), "forward /api/v1/incidents");
+}
+
+#[test]
 fn a_route_has_its_own_upstream_bound_and_time() {
     let more = "[[routes]]\npath = \"/slow\"\nupstream = \"other\"\nbody = \"1KiB\"\nresponse_timeout = \"5s\"\n\
         [upstreams.other]\nservers = [\"http://127.0.0.1:3001\"]\n[api]\nupstream = \"api\"\n";

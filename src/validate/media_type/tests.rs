@@ -1,6 +1,6 @@
 //! Which bodies are JSON.
 
-use super::is_json;
+use super::{is_foreign_charset, is_json};
 use http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::*;
 
@@ -114,6 +114,56 @@ fn parameters_are_allowed() {
     check(&[b"application/json;a=\"\xe9\""], true);
 }
 
+#[track_caller]
+fn check_charset(values: &[&str], is_foreign: bool) {
+    let value = |text: &&str| (header::CONTENT_TYPE, HeaderValue::from_str(text).expect("a header value"));
+    assert_eq!(is_foreign_charset(&values.iter().map(value).collect()), is_foreign, "{values:?}");
+}
+
+#[test]
+fn other_charsets_than_utf_8_are_foreign() {
+    for charset in [
+        "utf-16",
+        "UTF-16LE",
+        "utf-7",
+        "shift_jis",
+        "gbk",
+        "iso-8859-1",
+        "\"utf-16\"",
+        "\"\"",
+        "utf-8x",
+        "\"utf-8 \"",
+        "\"ut\\f-8\"",
+    ] {
+        check_charset(&[&format!("application/json; charset={charset}")], true);
+        check_charset(&[&format!("application/json;a=b ; CharSet={charset};c=d")], true);
+    }
+    check_charset(&["application/json;charset=utf-8;charset=gbk"], true);
+    check_charset(&["application/json;charset=utf-8", "application/json;charset=gbk"], true);
+}
+
+#[test]
+fn what_is_not_to_be_understood_is_foreign() {
+    for parameters in
+        ["charset", "charset=", "charset =utf-8", "charset= utf-8", "=utf-8", "a=\"", "a=b c=d", "charset=utf-8,gbk", "'"]
+    {
+        check_charset(&[&format!("application/json;{parameters}")], true);
+    }
+}
+
+#[test]
+fn utf_8_and_no_charset_are_not_foreign() {
+    check_charset(&[], false);
+    for value in
+        ["", "application/json", "application/json;", "application/json ; ; a=\"b;charset=gbk\"", "text/plain;charset=UTF8"]
+    {
+        check_charset(&[value], false);
+    }
+    for charset in ["utf-8", "UTF-8", "\"utf-8\"", "Utf8", "us-ascii"] {
+        check_charset(&[&format!("application/json;charset={charset};a=b")], false);
+    }
+}
+
 proptest! {
     #[test]
     fn any_value_is_read_without_a_panic(tail in "[;=,\"\\\\ a-c/+]{0,12}") {
@@ -124,6 +174,7 @@ proptest! {
 
 fn check_total(value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        let _ = is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]));
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+        let _ = (is_json(&headers), is_foreign_charset(&headers));
     }
 }

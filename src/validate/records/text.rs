@@ -150,5 +150,5 @@ fn plain_run(piece: &[u8]) -> &str {
 }
 
 fn is_plain(byte: u8) -> bool {
-    (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

@@ -74,8 +74,8 @@ fn most_records(document: &Value) -> usize {
         Value::Array(values) => values.len(),
         Value::Object(members) => {
             let names = ["records", "items", "data", "cis"];
-            let named = members.iter().filter(|(name, _)| names.contains(&name.to_lowercase().as_str()));
-            named.filter_map(|(_, value)| value.as_array()).map(Vec::len).max().unwrap_or(0)
+            let held = members.iter().filter(|(name, _)| names.contains(&name.to_lowercase().as_str()));
+            held.filter_map(|(_, value)| value.as_array()).map(Vec::len).max().unwrap_or(0)
         }
         _ => 0,
     }
