@@ -1,7 +1,7 @@
 //! One reading of every path: what several servers could read differently is refused, and no spelling escapes a route's rules.
 mod support;
 
-use support::World;
+use support::{JSON, World};
 
 fn world(api: &str) -> World {
     World::with(|setup| setup.with(&format!("[api]\n{api}")).route("path = \"/open\"\nauth = \"none\""))
@@ -83,12 +83,94 @@ fn lookalikes_of_a_route_are_404_even_with_a_token() {
         "incidents;x=1",
         "%49ncidents",
         "incidents/bulk/",
+        "incidents/b%2575lk",
+        "incidents/bulk%3Bx",
         "open/",
         "OPEN",
     ] {
         check(&world, &format!("/prod/api/{rest}"), 404, None);
         let anonymous = world.gateway.connect().get(&format!("/prod/api/{rest}"), &[]);
         assert_eq!(anonymous.status, 401, "{rest}: whether it exists is for those who have authenticated");
+    }
+}
+
+/// The spellings that some server or chain of servers takes for the route itself.
+const SPELLINGS: [&str; 22] = [
+    "{}/",
+    "{};",
+    "{};x=1",
+    "{}/;x",
+    ";x/{}",
+    "{}%3Bx",
+    "{}%253bx",
+    "{}%3fx",
+    "{}%23x",
+    "{}%2f",
+    "{}%252F",
+    "{}%5c",
+    "{}%00",
+    "{}//",
+    "/{}",
+    "./{}",
+    "x/../{}",
+    "x/..;/{}",
+    "x/%2e%2e/{}",
+    "x/%252e%252e/{}",
+    "..%2f{}",
+    "%c0%ae%c0%ae/{}",
+];
+
+/// A name in upper case, and with its first letter escaped twice and thrice.
+fn names(name: &str) -> [String; 3] {
+    let (first, rest) = (name.as_bytes()[0], &name[1..]);
+    [name.to_uppercase(), format!("%25{first:02x}{rest}"), format!("%2525{first:02x}{rest}")]
+}
+
+fn spellings(name: &str) -> Vec<String> {
+    let all = SPELLINGS.iter().map(|spelling| spelling.replace("{}", name));
+    all.chain(names(name)).chain(names(name).iter().map(|name| format!("{name}/"))).collect()
+}
+
+#[test]
+fn no_spelling_of_a_protected_route_goes_through_an_open_one() {
+    let world = World::with(|setup| {
+        setup
+            .route("path = \"/public/{name}\"\nauth = \"none\"")
+            .route("path = \"/public/{name}/{*more}\"\nauth = \"none\"")
+            .route("path = \"/public/admin\"\nscopes = [\"admin\"]")
+    });
+    let ask =
+        |rest: &str, headers: &[(&str, &str)]| world.gateway.connect().get(&format!("/prod/api/public/{rest}"), headers).status;
+    for rest in spellings("admin") {
+        assert!(matches!(ask(&rest, &[]), 400 | 401), "{rest}, by anybody");
+        assert!(matches!(ask(&rest, &[world.auth()]), 400 | 404), "{rest}, by a user");
+    }
+    // One that is no other spelling, but the same once it is judged.
+    for rest in ["admin", "%61dmin", "adm%69n"] {
+        assert_eq!((ask(rest, &[]), ask(rest, &[world.auth()])), (401, 403), "{rest}");
+    }
+    assert!(world.backend.requests().is_empty(), "{:?}", world.backend.requests());
+    for open in ["administrator", "a", "adm%2569", "x/admin"] {
+        assert_eq!(ask(open, &[]), 200, "{open}");
+    }
+}
+
+#[test]
+fn no_spelling_but_the_routes_own_is_exempt() {
+    let world = World::with(|setup| setup.with("[limits]\nper_user = { rate = 1, burst = 1000 }"));
+    let post = |rest: &str| world.ask("POST", &format!("/prod/api/{rest}"), &[JSON], b"[]");
+    for rest in spellings("bulk") {
+        let response = post(&format!("incidents/{rest}"));
+        assert!(matches!(response.status, 400 | 404), "{rest}: {response:?}");
+    }
+    assert!(world.backend.requests().is_empty(), "{:?}", world.backend.requests());
+    let remaining = |rest: &str| post(rest).number("X-RateLimit-Remaining");
+    let before = remaining("incidents/bulk");
+    // Time only adds.
+    assert!(remaining("incidents/%62ulk") >= before && remaining("v1/incidents/bulk") >= before, "the same route");
+    for other in ["bulk", "incidents/bulk/x", "x/incidents/bulk", "incidents"] {
+        let (first, second) = (remaining(other), remaining(other));
+        assert!(second < first || first < before, "{other} is charged: {first}, {second} of {before}");
     }
 }
 

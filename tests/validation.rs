@@ -1,4 +1,6 @@
 //! `max_records`: bulk bodies are judged before the API is asked, or while they pass; what is refused never arrives whole.
+#![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
+
 mod support;
 
 use serde_json::json;
@@ -59,15 +61,12 @@ const SMALL: [Way; 9] = [
 impl Way {
     /// The status of the answer, and its `code` if it is an error.
     fn send(self, world: &World, target: &str, body: &[u8]) -> (u16, String) {
-        match self {
-            Self::Http2 { told, frames } => over_http2(world, target, body, told, frames),
-            _ => {
-                let response = self.send_http1(world, target, body);
-                let code =
-                    if response.status == 200 { String::new() } else { response.json()["code"].as_str().unwrap().to_owned() };
-                (response.status, code)
-            }
+        if let Self::Http2 { told, frames } = self {
+            return over_http2(world, target, body, told, frames);
         }
+        let response = self.send_http1(world, target, body);
+        let code = if response.status == 200 { String::new() } else { response.json()["code"].as_str().unwrap().to_owned() };
+        (response.status, code)
     }
 
     fn send_http1(self, world: &World, target: &str, body: &[u8]) -> Response {
@@ -111,7 +110,9 @@ fn over_http2(world: &World, target: &str, body: &[u8], told: bool, frames: usiz
 fn in_frames(world: &World, target: &str, parts: &[&[u8]], told: bool) -> (u16, String) {
     let length = parts.iter().map(|part| part.len()).sum();
     exchange_http2(world, target, length, told, |client| {
-        parts.iter().for_each(|part| client.send_data(1, part, false));
+        for part in parts {
+            client.send_data(1, part, false);
+        }
         client.send_data(1, b"", true);
     })
 }
@@ -234,7 +235,7 @@ fn in_two_chunks(world: &World, first: &[u8], second: &[u8]) -> Response {
 /// Bodies that are streamed, and the code of their refusal, each found late.
 fn refused_late() -> Vec<(String, &'static str)> {
     let long = records(3, 50_000);
-    let many = format!("[{}]", vec!["{}"; 4].join(&format!("{}, ", " ".repeat(50_000))));
+    let many = format!("[{}]", ["{}"; 4].join(&format!("{}, ", " ".repeat(50_000))));
     vec![
         (many.clone(), "too_many_records"),
         (format!("{{\"cis\":{many}}}"), "too_many_records"),

@@ -55,7 +55,7 @@ fn assert_guarded(path: &str, decoded_path: &[u8]) {
         match TABLE.find(path) {
             Place::Lookalike => {}
             Place::Known { index: RouteIndex(found), .. } => {
-                assert!(found == index && path == *route, "{path} is {}", ROUTES[found])
+                assert!(found == index && path == *route, "{path} is {}", ROUTES[found]);
             }
             place => panic!("{path} is {place:?}, not {route}"),
         }
@@ -74,16 +74,9 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     while let Some((&byte, behind)) = rest.split_first() {
         let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let value = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match value.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
-            Some(value) => {
-                out.push(value);
-                rest = &behind[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = behind;
-            }
-        }
+        let value = value.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%');
+        out.push(value.unwrap_or(byte));
+        rest = if value.is_some() { &behind[2..] } else { behind };
     }
     out
 }
