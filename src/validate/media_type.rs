@@ -20,7 +20,9 @@ fn is_json_media_type(value: &[u8]) -> bool {
     let (essence, parameters) = value.split_at(find(value, b';'));
     let Some((kind, [b'/', subtype @ ..])) = essence.split_at_checked(find(essence, b'/')) else { return false };
     let subtype = subtype.trim_ascii_end();
-    kind.trim_ascii_start().eq_ignore_ascii_case(b"application") && is_json_subtype(subtype) && are_parameters(parameters)
+    kind.trim_ascii_start().eq_ignore_ascii_case(b"application")
+        && is_json_subtype(subtype)
+        && are_parameters(parameters, |_, _| true)
 }
 
 fn is_json_subtype(subtype: &[u8]) -> bool {
@@ -28,8 +30,8 @@ fn is_json_subtype(subtype: &[u8]) -> bool {
     suffix.eq_ignore_ascii_case(b"json") && matches!(prefix, [] | [_, .., b'+']) && subtype.iter().copied().all(is_token_byte)
 }
 
-/// `*( OWS ";" OWS [ parameter ] )` (RFC 9110, 5.6.6).
-fn are_parameters(mut text: &[u8]) -> bool {
+/// `*( OWS ";" OWS [ parameter ] )` (RFC 9110, 5.6.6), each of which is admitted: its name, and its value behind `=`.
+fn are_parameters(mut text: &[u8], admits: impl Fn(&[u8], &[u8]) -> bool) -> bool {
     loop {
         text = text.trim_ascii();
         match text {
@@ -41,6 +43,10 @@ fn are_parameters(mut text: &[u8]) -> bool {
             continue;
         }
         let Some(rest) = behind_parameter(text) else { return false };
+        let (name, value) = text[..text.len() - rest.len()].split_at(token_length(text));
+        if !admits(name, value) {
+            return false;
+        }
         text = rest;
     }
 }
@@ -53,29 +59,12 @@ fn are_parameters(mut text: &[u8]) -> bool {
 pub fn is_foreign_charset(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
         let value = value.as_bytes();
-        has_foreign_charset(&value[find(value, b';')..])
+        let parameters = &value[find(value, b';')..];
+        !are_parameters(parameters, |name, value| !name.eq_ignore_ascii_case(b"charset") || is_utf8(value))
     })
 }
 
-fn has_foreign_charset(mut text: &[u8]) -> bool {
-    loop {
-        text = text.trim_ascii();
-        match text {
-            [] => return false,
-            [b';', rest @ ..] => text = rest,
-            _ => {
-                let Some(rest) = behind_parameter(text) else { return true };
-                let (name, value) = text[..text.len() - rest.len()].split_at(token_length(text));
-                if name.eq_ignore_ascii_case(b"charset") && !is_utf8(value) {
-                    return true;
-                }
-                text = rest;
-            }
-        }
-    }
-}
-
-/// `=`, and a name of UTF-8 or of a part of it.
+/// A name of UTF-8, or of a part of it, behind `=`.
 fn is_utf8(value: &[u8]) -> bool {
     let name = value.strip_prefix(b"=").unwrap_or_default();
     let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
