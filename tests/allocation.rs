@@ -14,8 +14,14 @@ use stackflow_gateway::{
     state::State,
     time::Now,
     token::TokenRequest,
+    validate::{RecordCounter, RecordRules},
 };
-use std::{fmt::Write, fs, path::Path, sync::LazyLock};
+use std::{
+    fmt::Write,
+    fs,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 const CONFIGURATION: &str = r#"
 [[listeners]]
@@ -188,6 +194,23 @@ fn what_the_gateway_answers_itself_costs_its_fields() {
     // The list; every value is made when the configuration is compiled.
     let preflight = [OURS, ("access-control-request-method", "GET")];
     world.check(&world.head("OPTIONS /prod/api/v1/incidents", false, &preflight), 204, 1, 0);
+}
+
+#[test]
+fn reading_a_body_costs_nothing_whatever_it_holds() {
+    let body = format!(
+        "{{\"x\":\"{}\",\"Rec\\u006frds\":[{}1.5e3,\"\\ud83d\\ude00é\",null]}}",
+        "long ".repeat(10_000),
+        "[{\"a\":[]}],".repeat(1000)
+    );
+    let rules = Arc::new(RecordRules::new(1003, Some("incidents")));
+    let mut judged = Ok(());
+    let read = allocation_counter::measure(|| {
+        let mut counter = RecordCounter::new(Arc::clone(&rules));
+        judged = body.as_bytes().chunks(1000).try_for_each(|piece| counter.read(piece)).and_then(|()| counter.finish());
+    });
+    assert_eq!((judged, read.count_total), (Ok(()), 0));
+    assert!(size_of::<RecordCounter>() <= 64, "{} bytes", size_of::<RecordCounter>());
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! raw control characters, no half of a surrogate pair (RFC 8259, 8.2: readers differ), at most [`DEPTH`] containers within
 //! each other. Numbers are held to the grammar, not to a range.
 //!
-//! It reads forwards, by pieces of any size, and the verdict does not depend on where they end. It keeps some hundred bytes,
+//! It reads forwards, by pieces of any size, and the verdict does not depend on where they end. It keeps 64 bytes,
 //! whatever comes, does not recurse, and allocates nothing.
 
 mod names;
