@@ -29,6 +29,8 @@ pub enum PathError {
     EmptySegment,
     /// `%` without two hexadecimal digits.
     BadEscape,
+    /// An escape whose own digits are escaped: `%25%2532e` is a dot to whoever decodes three times.
+    SplitEscape,
     /// Escapes of bytes that are not UTF-8, overlong forms included.
     NotUtf8,
     /// A raw character that RFC 3986 does not allow in a path.
@@ -47,6 +49,7 @@ impl PathError {
             Self::ControlByte => "the path must not contain control characters",
             Self::EmptySegment => "the path must not contain empty segments",
             Self::BadEscape => "the path contains a percent sign without two hexadecimal digits",
+            Self::SplitEscape => "the path contains an escape whose digits are escaped",
             Self::NotUtf8 => "the path contains percent-encoded bytes that are not UTF-8",
             Self::Forbidden => "the path contains a character that must be percent-encoded",
         }
@@ -167,12 +170,16 @@ fn escape(bytes: &[u8], at: usize) -> Option<u8> {
 
 /// Refuses what a server could read as another division into segments.
 fn check_segment(segment: &[u8]) -> Result<(), PathError> {
+    let mut before = [0, 0];
     for byte in Decoded(segment) {
         match byte {
             b'/' => return Err(PathError::EncodedSlash),
             b'\\' => return Err(PathError::Backslash),
             _ if byte.is_ascii_control() => return Err(PathError::ControlByte),
-            _ => {}
+            // Something is left to decode. Where nothing is, it is what everybody comes to, in whichever order they decode:
+            // two escapes never overlap.
+            _ if before[0] == b'%' && hexadecimal(before[1], byte).is_some() => return Err(PathError::SplitEscape),
+            _ => before = [before[1], byte],
         }
     }
     // `..;x` is `..` to servlet containers (Orange Tsai, 2018); escaped, `?` and `#` end a segment where a server parses

@@ -100,6 +100,18 @@ fn bad_escapes_are_refused() {
     );
 }
 
+/// Found by fuzzing: `%` out of one escape and a digit out of another make a third.
+#[test]
+fn escapes_whose_digits_are_escaped_are_refused() {
+    refuse(
+        PathError::SplitEscape,
+        &["/%25%2532e", "/%25%2531d", "/a/%252%2565/b", "/%25%25325%2565", "/%2525%252532e", "/%25%252532f", "/x%25%2541%2542"],
+    );
+    for text in ["/50%25", "/50%25%20off", "/%25%25", "/100%25%2520", "/%25a%2567"] {
+        check(text, Ok(text));
+    }
+}
+
 #[test]
 fn escapes_that_are_not_utf8_are_refused() {
     refuse(
