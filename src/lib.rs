@@ -86,7 +86,7 @@
 //!     `where_a_body_is_cut_makes_no_difference`
 //!
 //! 15. What the framework reads in HTTP/1 has one reading: it gets one request at a time, after the guard has understood its head.
-//!     `no_more_than_the_body_is_handed_on`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`
+//!     `requests_sent_at_once_are_answered_in_order`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`
 //!
 //! # Words
 //!

@@ -25,8 +25,8 @@ fn read_all(stream: &mut TcpStream) -> String {
 }
 
 fn connect(world: &World) -> TcpStream {
-    let stream = TcpStream::connect(world.gateway.address()).unwrap();
-    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    let stream = TcpStream::connect(world.gateway.address()).expect("it listens");
+    stream.set_read_timeout(Some(support::DEADLINE)).expect("a time");
     stream
 }
 

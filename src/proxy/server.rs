@@ -224,7 +224,7 @@ impl Running {
 /// How many files the process may have open: as many as the system lets it ask for.
 fn open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    let raised = Rlimit { current: limit.maximum, ..limit };
     let limit = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     limit.unwrap_or(u64::MAX)
 }

@@ -106,14 +106,12 @@ impl Chunks {
                 self.left = self.left << 4 | u64::from(hex_value(byte));
                 State::Size(digits + 1)
             }
-            (State::Size(1..), b'\r') => State::SizeEnd,
+            (State::Size(1..) | State::Extension(_), b'\r') => State::SizeEnd,
             (State::Size(1..), b';') => State::Extension(0),
-            (State::Size(_), _) => return Err(SIZE),
-            (State::Extension(_), b'\r') => State::SizeEnd,
             (State::Extension(length), _) => extension(length, byte)?,
             (State::SizeEnd, b'\n') if self.left == 0 => State::TrailerBegin,
             (State::SizeEnd, b'\n') => State::Data,
-            (State::SizeEnd, _) => return Err(SIZE),
+            (State::Size(_) | State::SizeEnd, _) => return Err(SIZE),
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size(0),
             (State::DataCr | State::DataLf, _) => return Err(END),

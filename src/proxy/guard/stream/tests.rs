@@ -104,7 +104,7 @@ async fn a_client_that_leaves_is_noticed_unless_it_has_asked_again() {
 #[tokio::test]
 async fn no_more_is_read_ahead_than_its_bound() {
     let (mut guarded, mut client) = pair();
-    client.write_all(&[b'a'; AHEAD * 2]).await.expect("room");
+    client.write_all(&vec![b'a'; AHEAD * 2]).await.expect("room");
     assert!(waits(&mut guarded).await);
     assert!((AHEAD..AHEAD + READ).contains(&guarded.input().len()), "{}", guarded.input().len());
 }
@@ -125,7 +125,7 @@ async fn a_body_that_is_cut_off_ends_early() {
 #[tokio::test]
 async fn an_answer_arrives_though_the_request_was_not_read_to_its_end() {
     let (mut guarded, mut client) = pair();
-    client.write_all(&[b'x'; 20_000]).await.expect("room");
+    client.write_all(&vec![b'x'; 20_000]).await.expect("room");
     guarded.read_more().await.expect("bytes");
     guarded.refuse();
     guarded.write_all(b"no").await.expect("room");
