@@ -3,7 +3,7 @@
 //! Of the refused one it keeps what the answer depends on, and only where that is well formed by itself: the method (a HEAD gets
 //! no body), the target (for the log), and the first of the fields named below. It has no body and ends the connection.
 
-use super::head::{field_name, is_host, trimmed};
+use super::head::{field_name, is_host, is_target, trimmed};
 use bytes::{BufMut, BytesMut};
 
 /// Bytes of a refused head that are looked at.
@@ -46,10 +46,7 @@ fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     let is_method = method.len() <= 32 && method.iter().all(u8::is_ascii_uppercase) && method != b"CONNECT";
-    let is_target = parts.next().is_none()
-        && target.starts_with(b"/")
-        && target.len() <= LONGEST
-        && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#');
+    let is_target = parts.next().is_none() && target.starts_with(b"/") && target.len() <= LONGEST && is_target(target);
     Some((if is_method { method } else { b"GET" }, if is_target { target } else { b"/" }))
 }
 
