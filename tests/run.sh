@@ -11,6 +11,7 @@
 #   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
+#   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
 #   tests/run.sh bench        benches/limits, with its bounds
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
@@ -128,6 +129,11 @@ mutants() {
         --exclude 'src/time.rs' "${only[@]}"
 }
 
+soak() {
+    export SOAK_SECONDS=${SOAK_SECONDS:-600}
+    tests --test soak -- --nocapture
+}
+
 bench() {
     LIMITS_CHECK=1 cargo bench --locked --bench limits
 }
@@ -155,7 +161,7 @@ case ${1:-all} in
         loom
         release
         ;;
-    setup | lint | loom | release | fuzz | mutants | bench) "$1" ;;
+    setup | lint | loom | release | fuzz | mutants | soak | bench) "$1" ;;
     real-time) real_time ;;
     test) tests "${@:2}" ;;
     *)

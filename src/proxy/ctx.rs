@@ -58,6 +58,8 @@ pub struct Ctx {
     pub(super) chosen_ns: u64,
     pub(super) upstream_ended_ns: Option<u64>,
     pub(super) upstream_status: Option<u16>,
+    /// Interim answers of this attempt.
+    pub(super) informational: usize,
     pub(super) tried: Tried,
     /// Spent waiting for keys or for a body, which is nobody's work.
     pub(super) waited_ns: u64,
@@ -128,6 +130,7 @@ impl Ctx {
             chosen_ns: 0,
             upstream_ended_ns: None,
             upstream_status: None,
+            informational: 0,
             tried: Tried::default(),
             waited_ns: 0,
             decided: began,

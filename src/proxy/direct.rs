@@ -21,9 +21,8 @@ use pingora_core::{
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
-
-/// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
-const MOST_INFORMATIONAL: usize = 8;
+use pingora_timeout::timeout;
+use std::time::Duration;
 
 /// Whether a request can go the short way: in origin form, its body (if it is of a kind that has one) held whole, nothing asked
 /// of the connection beyond keeping or closing it.
@@ -140,11 +139,13 @@ impl Phases {
 
     /// Reads the response and writes it, watching for a client that leaves.
     async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
-        let mut informational = 0;
+        // To the end of the head, however it comes: a server that sends a byte now and then would pass a bound on each reading.
+        let (whole, since_ns) = (server.read_timeout.take(), self.shared.clock.monotonic_ns());
+        let mut head_left = whole;
         loop {
             let task = tokio::select! {
                 biased;
-                task = server.read_response_task() => task.map_err(Error::into_up)?,
+                task = read_task(server, head_left) => task.map_err(Error::into_up)?,
                 left = session.as_downstream_mut().read_body_or_idle(true) => {
                     return Err(left.err().unwrap_or_else(|| Error::new(ErrorType::ConnectionClosed)).into_down());
                 }
@@ -152,11 +153,10 @@ impl Phases {
             match task {
                 HttpTask::Header(mut head, end) => {
                     if head.status.is_informational() {
-                        informational += 1;
-                        if informational > MOST_INFORMATIONAL {
-                            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "informational for ever").into_up());
-                        }
+                        let waited = Duration::from_nanos(self.shared.clock.monotonic_ns().saturating_sub(since_ns));
+                        head_left = whole.map(|whole| whole.saturating_sub(waited));
                     } else {
+                        (server.read_timeout, head_left) = (whole, None);
                         frame(&mut head, session.req_header().method == Method::HEAD, end)?;
                     }
                     let passed_on = !head.status.is_informational();
@@ -187,6 +187,15 @@ impl Phases {
                 HttpTask::Failed(error) => return Err(error.into_up()),
             }
         }
+    }
+}
+
+/// What the server sends next, within `left` if that is bounded here and not by the time between two readings.
+async fn read_task(server: &mut HttpSession, left: Option<Duration>) -> Result<HttpTask> {
+    let Some(left) = left else { return server.read_response_task().await };
+    match timeout(left, server.read_response_task()).await {
+        Ok(task) => task,
+        Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the response head does not end")),
     }
 }
 

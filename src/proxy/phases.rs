@@ -36,6 +36,9 @@ const SET_ON_REQUESTS: usize = 14;
 /// Most fields that are set on a response: five of the rate limit, request id, four of CORS.
 const SET_ON_RESPONSES: usize = 10;
 
+/// A server may say "103 Early Hints" and the like (RFC 9110, section 15.2), but not for ever.
+const MOST_INFORMATIONAL: usize = 8;
+
 /// The `reason` of a request that went on though a limit refused it (`dry_run`).
 const WOULD_LIMIT: &str = "would_limit";
 
@@ -223,6 +226,7 @@ impl Phases {
         ctx.upstream_began_ns.get_or_insert(ctx.chosen_ns);
         // A retry sends the body from its beginning.
         ctx.request_bytes = 0;
+        ctx.informational = 0;
         ctx.failure = None;
         let Some((place, address)) = upstream.next(ctx.tried) else {
             ctx.gateway.metrics.upstream_failed(forward.upstream(), UpstreamFailure::NoAddress);
@@ -250,16 +254,20 @@ impl Phases {
             ctx.failure = Some(Rejection::BadUpstream);
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
-        if head.status.is_informational() {
-            return Ok(());
-        }
-        if self.shared.state.is_draining() {
-            session.set_keepalive(None);
-        }
         let bounds = &ctx.gateway.bounds;
         if head.headers.len() > bounds.header_count || header_bytes(&head.headers) > bounds.headers {
             ctx.failure = Some(Rejection::BadUpstream);
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
+        }
+        if head.status.is_informational() {
+            ctx.informational += 1;
+            if ctx.informational > MOST_INFORMATIONAL {
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, "informational for ever").into_up());
+            }
+            return Ok(());
+        }
+        if self.shared.state.is_draining() {
+            session.set_keepalive(None);
         }
         let answered_ns = self.shared.clock.monotonic_ns();
         ctx.upstream_ended_ns = Some(answered_ns);

@@ -211,6 +211,14 @@ impl Call {
         self.note(|seen| seen.complete = !seen.aborted);
     }
 
+    /// Keeps nothing of this request but its first line and whether there was a body: for tests that make load.
+    pub fn forget(&self) {
+        self.note(|seen| {
+            seen.head.headers = Vec::new();
+            seen.body = seen.body.first().copied().into_iter().collect();
+        });
+    }
+
     /// Reads one chunk; false at the end of the body or of the connection.
     pub fn read_piece(&mut self) -> bool {
         let size = read_line(&mut self.stream).and_then(|line| usize::from_str_radix(&line, 16).ok());
@@ -236,12 +244,7 @@ impl Call {
 
     /// Sends one byte in each pause until the gateway gives up, and notes that.
     pub fn drip(&mut self, pause: Duration) {
-        self.stream.get_ref().set_read_timeout(Some(pause)).unwrap();
-        // Nothing comes: reading is the pause, and sees the end at once.
-        while self.keep && matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
-            self.send(b" ");
-        }
-        self.note_abort();
+        self.send_again(b" ", pause);
     }
 
     /// Sends a text again and again, so many bytes of it, or until the gateway does not want them any more.
@@ -253,6 +256,16 @@ impl Call {
                 return self.note_abort();
             }
         }
+    }
+
+    /// Sends a text once in each pause until the gateway does not want it any more, and notes that.
+    pub fn send_again(&mut self, again: &[u8], pause: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(pause.max(Duration::from_micros(1)))).unwrap();
+        // Nothing comes: reading is the pause, and sees the end at once.
+        while self.keep && matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.send(again);
+        }
+        self.note_abort();
     }
 
     /// Ends the connection after this request.
