@@ -79,7 +79,8 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
     headers.keys().filter(move |name| gives_way(name)).cloned().chain(nominated(headers))
 }
 
-const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authenticate", "upgrade"];
+/// RFC 9110, section 7.6.1; `Trailer` too, since trailers end here.
+const HOP_BY_HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authenticate", "upgrade", "trailer"];
 
 /// What `Connection` names, but for the framing.
 fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {

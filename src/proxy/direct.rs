@@ -215,6 +215,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 | "te"
                 | "trailer"
                 | "proxy-authorization"
+                | "proxy-authenticate"
                 | "http2-settings"
                 // The length is that of what is held; a client that waited to be asked for its body was asked.
                 | "content-length"
