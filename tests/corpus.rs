@@ -2,6 +2,8 @@
 //!
 //! The cases are in `tests/corpus/*.txt`, each with its source, and in `families`, where a rule makes many alike. Every case comes alone,
 //! behind a good request and in front of one; some come cut at every byte. The upstream records what reaches it, byte by byte.
+#![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
+
 mod support;
 
 #[path = "corpus/case.rs"]
@@ -98,7 +100,7 @@ impl Corpus {
     }
 
     fn judge(&self, wanted: &[Wanted<'_>], answers: &Answers, from: usize) -> Result<(), String> {
-        let closing = wanted.iter().position(|wanted| wanted.closes());
+        let closing = wanted.iter().position(Wanted::closes);
         // A connection may be closed behind any answer that says so: then nothing more is done for it.
         let said = answers.closed && answers.responses.last().is_some_and(says_close);
         let end = closing.map_or(wanted.len(), |at| at + 1);

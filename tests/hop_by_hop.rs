@@ -59,7 +59,7 @@ impl Way {
         let bytes = match self {
             Self::Get => request("GET", TARGET, &[&[world.auth()], fields].concat(), b""),
             Self::Small => request("POST", TARGET, &headers, b"{}"),
-            Self::Large => request("POST", TARGET, &headers, &[b' '; 100_000]),
+            Self::Large => request("POST", TARGET, &headers, &vec![b' '; 100_000]),
             Self::Chunks => {
                 let head = request("POST", TARGET, &[&headers[..], &[("Transfer-Encoding", "chunked")]].concat(), b"");
                 [&head, &b"2\r\n{}\r\n0\r\n"[..], trailers.as_bytes(), b"\r\n"].concat()

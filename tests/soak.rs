@@ -2,6 +2,8 @@
 //! another's answer.
 //!
 //! Each request has a target of its own, which the upstream repeats. A few seconds, or `SOAK_SECONDS` (`tests/run.sh soak`).
+#![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
+
 mod support;
 
 use std::{

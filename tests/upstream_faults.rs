@@ -3,6 +3,8 @@
 //!
 //! Each fault meets each way through the gateway: without a body, with one that is held, with one that is streamed, with a `Connection`
 //! that takes the framework's own way, each over HTTP/1 and HTTP/2.
+#![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
+
 mod support;
 
 #[path = "upstream_faults/faults.rs"]
