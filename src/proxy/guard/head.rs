@@ -176,7 +176,7 @@ fn without_scheme(target: &[u8]) -> Option<&[u8]> {
 pub(super) fn is_target(target: &[u8]) -> bool {
     // RFC 3986, appendix A: none of these stands in a URI. The framework would refuse most of them itself, without a word.
     let stands_in_none = |byte: u8| matches!(byte, b'#' | b'"' | b'<' | b'>' | b'`');
-    !target.is_empty() && target.iter().all(|byte| byte.is_ascii_graphic() && !stands_in_none(*byte))
+    !target.is_empty() && count(target, |byte| byte.is_ascii_graphic() && !stands_in_none(byte)) == target.len()
 }
 
 /// The request line in origin form, and the fields as they came.
