@@ -3,7 +3,7 @@
 use super::{
     gcra::Quota,
     plans::{Plans, Terms},
-    quotas::Share,
+    policy::{Policy, Refused},
 };
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -85,6 +85,11 @@ impl RouteQuota {
         hasher.write(pattern.as_bytes());
         Self { key: hasher.finish(), quota }
     }
+
+    /// Its bucket's TAT with one token taken.
+    pub(super) fn judge(self, tat: Option<u64>, now: u64) -> Result<u64, Refused> {
+        self.quota.charge(tat.unwrap_or(0), now).map_err(Refused::by_bucket(Policy::Route, self.quota))
+    }
 }
 
 impl Charge {
@@ -95,11 +100,5 @@ impl Charge {
             Self::Route(route) => Some(route),
             Self::User | Self::Exempt => None,
         }
-    }
-}
-
-impl<'a> Caller<'a> {
-    pub(super) fn share(&self) -> Option<Share<'a>> {
-        self.terms.quota.map(|quota| Share { quota, issuer: self.issuer, subject: self.subject })
     }
 }

@@ -105,6 +105,14 @@ impl Span {
         u64::from(self.days) * 86_400
     }
 
+    /// How a sentence ends that says that a quota of it is used up.
+    pub(super) fn exceeded(self) -> &'static str {
+        match self.period {
+            Period::Day => "per day exceeded",
+            Period::Month => "per month exceeded",
+        }
+    }
+
     fn end_ns(self) -> u64 {
         (u64::from(self.first_day) + u64::from(self.days)).saturating_mul(DAY_NS)
     }

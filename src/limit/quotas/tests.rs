@@ -13,8 +13,8 @@ fn quota(requests: u64, period: Period) -> PeriodQuota {
     PeriodQuota { requests, period }
 }
 
-fn share(quota: PeriodQuota, subject: &str) -> Share<'_> {
-    Share { quota, issuer: "https://issuer", subject }
+fn share(quotas: &Quotas, quota: PeriodQuota, subject: &str, now: Now) -> Share {
+    quotas.share(quota, "https://issuer", subject, now)
 }
 
 /// So long after the process started, at this time of the wall clock.
@@ -24,7 +24,7 @@ fn at(monotonic_ns: u64, unix_ns: u64) -> Now {
 
 /// Asks with nobody else to agree.
 fn ask(quotas: &Quotas, quota: PeriodQuota, subject: &str, now: Now) -> Result<Standing, Empty> {
-    quotas.charge(share(quota, subject), MOST, now, |own| own).map(|(standing, _)| standing)
+    quotas.charge(share(quotas, quota, subject, now), MOST, now, |own| own).map(|(standing, _)| standing)
 }
 
 /// How many of `times` requests at one moment are admitted.
@@ -62,9 +62,9 @@ fn who_waits_as_told_is_admitted() {
 #[test]
 fn what_others_refuse_is_not_counted() {
     let (quotas, day, now) = (Quotas::new(MOST), quota(3, Period::Day), at(0, TODAY));
-    let refused: Result<((), bool), ()> = quotas.charge(share(day, "ann"), MOST, now, |_| Err(()));
+    let refused: Result<((), bool), ()> = quotas.charge(share(&quotas, day, "ann", now), MOST, now, |_| Err(()));
     assert_eq!((refused, quotas.len(), quotas.snapshot(now)), (Err(()), 0, None));
-    assert_eq!(quotas.standing(share(day, "ann"), now).remaining, 3);
+    assert_eq!(quotas.standing(share(&quotas, day, "ann", now)).remaining, 3);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn users_issuers_days_and_months_are_counted_apart() {
     assert_eq!(admitted(&quotas, quota(3, Period::Day), "ann", 9, now), 3);
     assert_eq!(admitted(&quotas, quota(3, Period::Day), "bob", 9, now), 3);
     assert_eq!(admitted(&quotas, quota(5, Period::Month), "ann", 9, now), 5);
-    let other = Share { issuer: "https://other", ..share(quota(1, Period::Day), "ann") };
+    let other = quotas.share(quota(1, Period::Day), "https://other", "ann", now);
     assert!(quotas.charge(other, MOST, now, |own| own).is_ok());
 }
 
@@ -199,7 +199,7 @@ fn what_a_wrong_clock_counted_far_ahead_goes_when_room_is_needed() {
 #[test]
 fn at_the_bound_a_new_user_is_admitted_uncounted_and_the_wall_clock_makes_room() {
     let (quotas, day) = (Quotas::new(2), quota(1, Period::Day));
-    let ask = |subject, now| quotas.charge(share(day, subject), 2, now, |own| own).map(|(_, counted)| counted).ok();
+    let ask = |subject, now| quotas.charge(share(&quotas, day, subject, now), 2, now, |own| own).map(|(_, counted)| counted).ok();
     let now = at(0, TODAY);
     assert_eq!(
         [ask("ann", now), ask("bob", now), ask("cat", now), ask("cat", now)],
