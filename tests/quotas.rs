@@ -129,14 +129,9 @@ fn a_file_that_cannot_be_written_is_said_once_and_counted_and_nobody_waits_for_i
 fn a_quota_follows_a_reload_and_what_was_used_stays() {
     let world = World::with(quota(3, "month"));
     assert_eq!(admitted(&world, 5), 3);
-    let reload = |requests| {
-        let setup = Setup::new(world.backend.address(), &world.issuer);
-        world.gateway.rewrite(&quota(requests, "month")(setup).toml());
-        assert!(world.gateway.reload());
-    };
-    reload(5);
+    world.take_up(quota(5, "month"));
     assert_eq!(admitted(&world, 5), 2);
-    reload(4);
+    world.take_up(quota(4, "month"));
     assert_eq!(policy(&world.get(LIST)), "quota");
 }
 

@@ -71,13 +71,12 @@ impl Addresses {
             let standing = reserved.reserve(quota, now)?;
             Ok(bucket.store(reserved, most).then_some((standing, now)))
         })?;
-        let (place, standing, reserved_at) = match own {
-            Some((standing, now)) => (Place::Own(key), standing, now),
-            None => {
-                let mut shared = self.shared();
-                let now = self.own.not_before_forgotten(now);
-                (Place::Shared, shared.reserve(quota, now)?, now)
-            }
+        let (place, standing, reserved_at) = if let Some((standing, now)) = own {
+            (Place::Own(key), standing, now)
+        } else {
+            let mut shared = self.shared();
+            let now = self.own.not_before_forgotten(now);
+            (Place::Shared, shared.reserve(quota, now)?, now)
         };
         Ok(AddressCharge { standing, addresses: Arc::clone(self), place, quota, reserved_at, outcome: Outcome::Charged })
     }

@@ -71,7 +71,7 @@ impl Limits {
     /// The quota whose bucket takes the longest to fill, of all that a user may be under.
     pub(super) fn largest_user(&self) -> Quota {
         let plans = self.plans.terms().iter().map(|terms| terms.per_user);
-        plans.fold(self.per_user, |largest, quota| if quota.capacity_ns() > largest.capacity_ns() { quota } else { largest })
+        plans.chain([self.per_user]).max_by_key(|quota| quota.capacity_ns()).unwrap_or(self.per_user)
     }
 }
 

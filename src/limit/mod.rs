@@ -30,6 +30,8 @@ mod period;
 mod plans;
 mod policy;
 mod quotas;
+#[cfg(test)]
+mod random;
 mod shown;
 mod state_file;
 mod sync;

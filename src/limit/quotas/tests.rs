@@ -1,7 +1,7 @@
 //! Quotas by day and month: exact under races, under every clock, and over restarts.
 
 use super::*;
-use crate::limit::{Damage, Period};
+use crate::limit::{Damage, Period, random::Random};
 use std::{collections::BTreeMap, thread};
 
 /// 2026-11-24T00:00:00Z.
@@ -111,29 +111,21 @@ fn nobody_is_locked_out_beyond_the_end_of_the_period_that_the_clock_names() {
     assert_eq!(ask(&quotas, day, "ann", right).map_err(|empty| empty.wait_ns).err(), Some(HOUR));
 }
 
-/// `splitmix64`.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 /// Requests, sweeps, restarts and a clock that is wrong by up to half a day, or by that and a year; against counts that are never
 /// forgotten. Returns how many were admitted and refused.
 fn play(seed: u64) -> [u64; 2] {
-    let (mut seed, mut met, mut counts) = (seed, [0; 2], BTreeMap::<(u64, u64), u64>::new());
+    let (mut random, mut met, mut counts) = (Random(seed), [0; 2], BTreeMap::<(u64, u64), u64>::new());
     let (mut quotas, day) = (Quotas::new(MOST), quota(4, Period::Day));
     let (mut passed, mut started, mut wrong) = (5 * DAY_NS, 0, 0_i128);
     for _ in 0..2_000 {
-        passed += random(&mut seed) % (HOUR / 2);
-        if random(&mut seed).is_multiple_of(20) {
-            let years = i128::from(random(&mut seed) % 4 / 3);
-            wrong = i128::from(random(&mut seed) % DAY_NS) - i128::from(DAY_NS / 2) + years * 365 * i128::from(DAY_NS);
+        passed += random.below(HOUR / 2);
+        if random.one_in(20) {
+            let years = i128::from(random.below(4) / 3);
+            wrong = i128::from(random.below(DAY_NS)) - i128::from(DAY_NS / 2) + years * 365 * i128::from(DAY_NS);
         }
         let unix_ns = u64::try_from(i128::from(TODAY + passed) + wrong).expect("after 1970");
         let now = at(passed - started, unix_ns);
-        match random(&mut seed) % 40 {
+        match random.below(40) {
             0 => drop(quotas.sweep(MOST, now)),
             1 => {
                 quotas.snapshot_lost();

@@ -13,6 +13,7 @@ use super::*;
 use crate::limit::{
     Attempts, PeriodQuota, RouteQuota,
     plans::{Plan, Terms},
+    random::Random,
 };
 use oracle::{Oracle, Outcome, interval};
 
@@ -29,25 +30,8 @@ const KEPT: [u64; 1] = [
     1_091,
 ];
 
-/// `splitmix64`: a history is its seed, whatever happens to a crate of random numbers.
-struct Random(u64);
-
+/// What a history may meet.
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, number: u64) -> bool {
-        self.below(number) == 0
-    }
-
     /// Mostly small numbers, whose edges are met often; sometimes the least or the most that can be written.
     fn quota(&mut self, most: u64) -> Quota {
         let rate = match self.below(12) {

@@ -29,9 +29,9 @@ pub(super) struct QuotaOracle {
 impl QuotaOracle {
     pub(super) fn judge(&self, quota: PeriodQuota, user: u64, at: Now) -> Judgement {
         let between = between(quota.period, at);
-        let used = self.counters.get(&(user, between)).map_or(0, |counter| counter.used);
+        let spent = self.counters.get(&(user, between)).map_or(0, |counter| counter.used);
         let left = left(between, at);
-        Judgement { policy: Policy::Quota, wait: if used < quota.requests { 0 } else { left }, full_in: left }
+        Judgement { policy: Policy::Quota, wait: if spent < quota.requests { 0 } else { left }, full_in: left }
     }
 
     pub(super) fn charge(&mut self, quota: PeriodQuota, user: u64, most: usize, at: Now) -> Outcome {
@@ -41,14 +41,14 @@ impl QuotaOracle {
         let keep_until =
             u64::try_from((until + i128::from(SECOND) - 1) / i128::from(SECOND)).expect("BUG: a time after the start");
         let counter = self.counters.get(&(user, between)).copied();
-        let used = counter.map_or(0, |counter| counter.used) + 1;
+        let spent = counter.map_or(0, |counter| counter.used) + 1;
         if counter.is_some() || self.counters.len() < most {
             let keep_until = counter.map_or(keep_until, |counter| counter.keep_until).min(u64::from(u32::MAX));
-            self.counters.insert((user, between), Counter { used, keep_until });
+            self.counters.insert((user, between), Counter { used: spent, keep_until });
         } else {
             self.overflow += 1;
         }
-        Outcome::Admitted { remaining: i128::from(quota.requests.saturating_sub(used)), full_in: left }
+        Outcome::Admitted { remaining: i128::from(quota.requests.saturating_sub(spent)), full_in: left }
     }
 
     /// What is over by both clocks goes; without room, by the wall clock alone, and what only a wrong clock can have begun.
