@@ -16,8 +16,7 @@
 //! made as of before what the last sweep forgot ([`Bucket::not_before_forgotten`]).
 //!
 //! Not dashmap, which passes over all shards without a pause between two locks: a thread that the system takes away for some
-//! milliseconds would be holding one of them. Measured with a million entries, its `retain` made a request wait 1.6 ms at its own
-//! number of shards and the growth of a shard 3.6 ms, where these take some 10 µs. And loom can play this.
+//! milliseconds would be holding one of them. And loom can play this. What was measured stands in the documentation of `limit`.
 
 use super::{
     gcra::SWEEP_SLACK_NS,
