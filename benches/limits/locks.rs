@@ -35,23 +35,24 @@ pub fn report() {
 /// Of the decisions about new users the one that took longest; of sweeps what a shard took.
 fn round(limits: &Limits) -> [f64; 4] {
     let state = LimitState::new(1_000_000);
-    let fill = || {
-        let (mut longest, mut index) = (0.0_f64, 0);
+    let come = |every: u64, now| {
+        let (mut longest, mut index) = (0.0_f64, 0_u64);
         Users::each(USERS, |subject| {
-            // These come later, and go later.
-            let now = if index % STAYS == 0 { 100 * SECOND } else { 0 };
             index += 1;
-            longest = longest.max(microseconds(|| drop(ask(&state, limits, subject, now).expect("an open limit"))));
+            if index.is_multiple_of(every) {
+                longest = longest.max(microseconds(|| drop(ask(&state, limits, subject, now).expect("an open limit"))));
+            }
         });
         longest
     };
     let sweep = |now| microseconds(|| state.sweep(limits, at(now))) / SHARDS;
-    let coming = fill();
-    let entries = state.users();
-    let [stay, most_go] = [sweep(0), sweep(3 * SECOND)];
+    let coming = come(1, 0);
+    let (entries, stay) = (state.users(), sweep(0));
+    come(STAYS, 100 * SECOND);
+    let most_go = sweep(50 * SECOND);
     println!("{entries} users in {SHARDS} shards, of whom {} go and {} stay", state.evictions(), state.users());
-    fill();
-    [coming, stay, most_go, sweep(200 * SECOND)]
+    come(1, 200 * SECOND);
+    [coming, stay, most_go, sweep(300 * SECOND)]
 }
 
 /// Processor time of this thread.
