@@ -60,7 +60,7 @@ pub fn decide(gateway: &Gateway, state: &State, request: &Request<'_>, attempt: 
         principal: walk.principal,
         token: walk.token,
         judged: walk.judged,
-        would_limit: walk.would_limit.map(|refusal| refusal.policy),
+        would_limit: walk.would_limit.map(|refusal| refusal.numbers.policy),
     }
 }
 

@@ -205,7 +205,7 @@ impl Rejection {
     #[must_use]
     pub fn policy(&self) -> Option<Policy> {
         match self {
-            Self::RateLimited(refusal) => Some(refusal.policy),
+            Self::RateLimited(refusal) => Some(refusal.numbers.policy),
             // A client is limited for each address that it is tried from.
             Self::TooManyFailures(_) => Some(Policy::Address),
             _ => None,

@@ -24,11 +24,6 @@ fn gateway(backend: &Backend) -> Gateway {
     gateway
 }
 
-/// What has changed in the files is in force.
-fn take_up(gateway: &Gateway) {
-    assert!(gateway.reload(), "{}", gateway.written());
-}
-
 fn api_key(gateway: &Gateway, arguments: &[&str]) -> Output {
     gateway.run_beside(&[&["api-key"], arguments, &CONFIG[..]].concat())
 }
@@ -215,7 +210,7 @@ fn an_account_lives_from_its_making_to_its_end() {
     assert!(file.contains(client_id) && !file.contains(secret) && !file.contains(&secret[5..]), "{file}");
     assert_eq!(ask_for_token(&gateway, &account).status, 401, "not before it is taken up");
 
-    take_up(&gateway);
+    gateway.take_up();
     let granted = ask_for_token(&gateway, &account);
     assert_eq!((granted.status, &granted.json()["scope"]), (200, &Value::from("read")), "{granted:?}");
     let token = granted.json()["access_token"].as_str().expect("a token").to_owned();
@@ -228,7 +223,7 @@ fn an_account_lives_from_its_making_to_its_end() {
     for words in ["systemctl reload", "kill -HUP", "at most 900 s", "auth.revocations", &format!("client_id = \"{client_id}\"")] {
         assert!(said.contains(words), "{words} in {said}");
     }
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!(ask_for_token(&gateway, &account).status, 401);
     assert_eq!(gateway.connect().get_as(&token, "/prod/api/incidents").status, 200, "as it was said");
     assert!(!gateway.written().contains(secret));
@@ -311,10 +306,10 @@ fn an_account_ends_with_its_expiry() {
     let path = gateway.path("keys.toml");
     let file = fs::read_to_string(&path).expect("text");
     assert!(file.contains("expires = 2999-01-31T00:00:00+01:00"), "{file}");
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!(ask_for_token(&gateway, &account).status, 200);
     fs::write(&path, file.replace("2999", "2001")).expect("a file");
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!(ask_for_token(&gateway, &account).status, 401);
     assert!(text(&api_key(&gateway, &["list"]).stdout).contains("2001-01-31T00:00:00+01:00 (over)"));
 }

@@ -59,15 +59,11 @@ fn who_is_not_authenticated_gets_the_answer_of_the_case() {
 fn a_reload_ends_the_trial_and_begins_another() {
     let world = World::with(limits("dry_run = true"));
     let ask = |times: usize| (0..times).map(|_| world.get(LIST).status).collect::<Vec<_>>();
-    let reload = |more: &str| {
-        world.gateway.rewrite(&limits(more)(Setup::new(world.backend.address(), &world.issuer)).toml());
-        assert!(world.gateway.reload());
-    };
     assert_eq!(ask(20), [200; 20]);
     let counted = world.gateway.metric(REFUSED);
     assert!(counted > 0.5, "{counted}");
-    reload("");
+    world.take_up(limits(""));
     assert!(ask(20).contains(&429));
-    reload("dry_run = true");
+    world.take_up(limits("dry_run = true"));
     assert_eq!(ask(20), [200; 20]);
 }

@@ -4,14 +4,11 @@ mod support;
 
 use std::{ops::Deref, thread};
 use support::{
-    Backend, Client, Issuer, JSON, NOBODY, Response, World, assert_decorated, assert_shared_with, epoch_seconds, request,
+    Backend, Client, Issuer, JSON, NOBODY, Response, World, account, assert_decorated, assert_shared_with, epoch_seconds, request,
 };
 
 const ORIGIN: &str = "https://app.stackflow-tech.com";
 const FOREIGN: &str = "https://evil.example";
-
-/// `printf %s secret | sha256sum`
-const SECRET_SHA256: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
 /// A gateway in which every kind of answer can be had, and tokens for them.
 struct Everything {
@@ -56,7 +53,7 @@ fn everything() -> Everything {
         .with("[bounds]\nbody = \"1KiB\"")
         .with("[limits]\nper_user = { rate = 1, burst = 1000 }")
         .with("[auth.token_endpoint]\nissuer = \"https://gateway.test\"\naudience = \"stackflow-api\"")
-        .file("api-keys.toml", &format!("[[service_accounts]]\nname = \"ci\"\nclient_id = \"ci\"\nsecret_sha256 = \"{SECRET_SHA256}\"\nscopes = []\n"))
+        .file("api-keys.toml", &account("ci", "secret", &[]))
         .route("path = \"/scoped\"\nscopes = [\"admin\"]")
         .route("path = \"/dead\"\nupstream = \"dead\"")
         .route("path = \"/hang\"\nresponse_timeout = \"300ms\"")

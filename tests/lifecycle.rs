@@ -2,7 +2,6 @@
 mod support;
 
 use std::{
-    fs,
     net::TcpListener,
     time::{Duration, Instant},
 };
@@ -163,8 +162,6 @@ fn a_port_in_use_is_said_plainly() {
 fn an_idle_gateway_stays_under_40_mb() {
     let backend = Backend::start();
     let gateway = Setup::new(backend.address(), &issuer()).start();
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).unwrap();
-    let resident =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    assert!(resident.is_some_and(|kilobytes| kilobytes < 40 * 1024), "{resident:?} kB");
+    let resident = gateway.status("VmRSS");
+    assert!(resident < 40 * 1024, "{resident} KiB");
 }

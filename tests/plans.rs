@@ -42,11 +42,6 @@ fn drain(client: &mut Client, token: &str, target: &str) -> Response {
     all.find(|response| response.status != 200).expect("something is refused")
 }
 
-fn take_up(world: &World, change: impl FnOnce(Setup) -> Setup) {
-    world.gateway.rewrite(&change(Setup::new(world.backend.address(), &world.issuer)).toml());
-    assert!(world.gateway.reload(), "{}", world.gateway.written());
-}
-
 #[test]
 fn a_plan_is_for_its_groups_and_the_first_wins() {
     let world = World::with(limits(PLANS));
@@ -93,7 +88,7 @@ fn plans_follow_a_reload_and_the_debt_stays() {
     let refused = drain(&mut client, &token, LIST);
     assert_eq!((refused.status, shown(&refused)), (429, (60, 0)));
     // A minute of debt, where the plan's bucket holds two seconds.
-    take_up(&world, |setup| setup.with("[limits]\nper_user = { rate = 1, burst = 60 }").with(PLANS));
+    world.take_up(|setup| setup.with("[limits]\nper_user = { rate = 1, burst = 60 }").with(PLANS));
     let refused = client.get_as(&token, LIST);
     assert_eq!((refused.status, shown(&refused)), (429, (20, 0)));
     assert_eq!(shown(&client.get_as(&world.issuer.user("bob"), LIST)), (60, 59), "the plan is for its group");
@@ -129,7 +124,7 @@ fn an_open_route_can_have_a_limit_and_a_reload_keeps_its_bucket() {
         all.find(|response| response.status != 200).expect("something is refused").json()["policy"].clone()
     };
     assert_eq!(refusal(&mut client), "route");
-    take_up(&world, |setup| setup.with(LIMITS).with("[cors]\nmax_age = \"1h\"").route("path = \"/other\"").route(open));
+    world.take_up(|setup| setup.with(LIMITS).with("[cors]\nmax_age = \"1h\"").route("path = \"/other\"").route(open));
     let admitted = (0..100).take_while(|_| client.get("/prod/api/open", &[]).status == 200).count();
     assert!(admitted < 30, "{admitted}: the bucket is not full again");
 }

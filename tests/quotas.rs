@@ -83,6 +83,17 @@ fn a_kill_loses_no_more_than_the_last_second() {
 }
 
 #[test]
+fn a_second_gateway_with_the_same_file_does_not_start_and_the_first_goes_on() {
+    let world = World::with(quota(5, "month"));
+    let output = world.gateway.run_beside(&["run", "--config", "gateway.toml"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("quotas is in use by another gateway that runs"), "{said}");
+    assert_eq!((output.status.code(), admitted(&world, 6)), (Some(1), 5));
+    // Who only looks at the configuration takes nothing from anybody, and who reloads has it already.
+    assert!(world.gateway.run_beside(&["check", "--config", "gateway.toml"]).status.success() && world.gateway.reload());
+}
+
+#[test]
 fn a_damaged_file_is_said_to_be_and_put_aside() {
     let mut world = World::with(quota(5, "month"));
     assert_eq!(admitted(&world, 5), 5);
@@ -118,14 +129,9 @@ fn a_file_that_cannot_be_written_is_said_once_and_counted_and_nobody_waits_for_i
 fn a_quota_follows_a_reload_and_what_was_used_stays() {
     let world = World::with(quota(3, "month"));
     assert_eq!(admitted(&world, 5), 3);
-    let reload = |requests| {
-        let setup = Setup::new(world.backend.address(), &world.issuer);
-        world.gateway.rewrite(&quota(requests, "month")(setup).toml());
-        assert!(world.gateway.reload());
-    };
-    reload(5);
+    world.take_up(quota(5, "month"));
     assert_eq!(admitted(&world, 5), 2);
-    reload(4);
+    world.take_up(quota(4, "month"));
     assert_eq!(policy(&world.get(LIST)), "quota");
 }
 

@@ -19,17 +19,6 @@ const LIST: &str = "/prod/api/incidents";
 const LIMITLESS: &str =
     "[limits]\nglobal = { rate = 1000000, burst = 1000000 }\nper_user = { rate = 1000000, burst = 1000000 }\n";
 
-/// What a world runs with after `change`, its issuer and its upstream being the same.
-fn changed(world: &World, change: impl FnOnce(Setup) -> Setup) -> String {
-    change(Setup::new(world.backend.address(), &world.issuer)).toml()
-}
-
-/// Takes another configuration up.
-fn take_up(world: &World, change: impl FnOnce(Setup) -> Setup) {
-    world.gateway.rewrite(&changed(world, change));
-    assert!(world.gateway.reload(), "{}", world.gateway.written());
-}
-
 /// A configuration that is not taken up, and what the log says of it.
 fn refused(world: &World, config: &str) -> Vec<String> {
     world.gateway.rewrite(config);
@@ -94,7 +83,7 @@ fn no_request_fails_over_20_reloads_on_kept_connections() {
         threads.push(scope.spawn(|| keep_asking_h2(Http2::connect(world.gateway.address()), &world.bearer, &stop)));
         for number in 0..20 {
             let mark = if number % 2 == 0 { "odd" } else { "even" };
-            take_up(&world, |setup| marked(setup, mark).with(LIMITLESS).route("path = \"/more\"\nmethods = [\"GET\"]"));
+            world.take_up(|setup| marked(setup, mark).with(LIMITLESS).route("path = \"/more\"\nmethods = [\"GET\"]"));
         }
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().expect("no request failed")).collect()
@@ -129,15 +118,15 @@ fn balances_survive() {
         left(&world);
     }
     let before = left(&world);
-    take_up(&world, burst(1000));
+    world.take_up(burst(1000));
     let after = left(&world);
     assert!(after < before + 10 && after < 960, "{before} before, {after} after");
     // What was taken counts in the smaller bucket, and in the larger one.
-    take_up(&world, burst(100));
+    world.take_up(burst(100));
     let response = world.get(LIST);
     assert_eq!((response.status, response.number("X-RateLimit-Limit")), (200, 100));
     assert!(response.number("X-RateLimit-Remaining") < 60, "no fresh burst: {response:?}");
-    take_up(&world, burst(2000));
+    world.take_up(burst(2000));
     let more = left(&world);
     assert!(more > 1900 && more < 1960, "{more}");
 }
@@ -151,10 +140,10 @@ fn a_verified_token_under_a_removed_issuer_is_refused_at_the_next_request() {
     let mut client = world.gateway.connect();
     let mut ask = || client.get(LIST, &[("Authorization", &bearer)]).status;
     assert_eq!((ask(), ask()), (200, 200));
-    take_up(&world, |setup| setup);
+    world.take_up(|setup| setup);
     assert_eq!(ask(), 401);
     assert_eq!(world.get(LIST).status, 200, "the other issuer's tokens are good on");
-    take_up(&world, |setup| setup.issuer(&table));
+    world.take_up(|setup| setup.issuer(&table));
     assert_eq!(ask(), 200, "and the issuer comes back with its keys");
 }
 
@@ -162,15 +151,15 @@ fn a_verified_token_under_a_removed_issuer_is_refused_at_the_next_request() {
 fn changed_client_ids_act_at_once_and_unchanged_issuers_keep_their_verified_tokens() {
     let world = World::start();
     assert_eq!(world.get(LIST).status, 200);
-    take_up(&world, |setup| setup.route("path = \"/more\""));
+    world.take_up(|setup| setup.route("path = \"/more\""));
     assert_eq!(world.get(LIST).status, 200);
     world.gateway.wait_metric("stackflow_gateway_auth_total{result=\"verified\"}", 1.0);
     world.gateway.wait_metric("stackflow_gateway_auth_total{result=\"cached\"}", 1.0);
-    let strict = changed(&world, |setup| setup).replace("\"test-client\"", "\"another-client\"");
+    let strict = world.changed(|setup| setup).replace("\"test-client\"", "\"another-client\"");
     world.gateway.rewrite(&strict);
     assert!(world.gateway.reload());
     assert_eq!(world.get(LIST).status, 401);
-    take_up(&world, |setup| setup);
+    world.take_up(|setup| setup);
     assert_eq!(world.get(LIST).status, 200);
 }
 
@@ -217,7 +206,7 @@ fn an_issuer_that_is_down_during_a_reload_keeps_its_keys() {
 #[test]
 fn a_bad_file_changes_nothing_and_all_that_is_wrong_is_said_as_check_says_it() {
     let world = World::with(|setup| marked(setup, "first"));
-    let bad = changed(&world, |setup| {
+    let bad = world.changed(|setup| {
         marked(setup, "second")
             .with("[api]\npng_path = \"/x\"\n[limits]\nglobal = { rate = 0, burst = 1 }")
             .route("path = \"no-slash\"")
@@ -240,14 +229,14 @@ fn a_bad_file_changes_nothing_and_all_that_is_wrong_is_said_as_check_says_it() {
     assert!(!world.gateway.reload(), "the file itself is gone");
     assert_eq!(world.get(LIST).only("X-Mark"), "first");
     fs::write(world.gateway.path("jwks.json"), world.issuer.jwks_json()).unwrap();
-    take_up(&world, |setup| marked(setup, "second"));
+    world.take_up(|setup| marked(setup, "second"));
     assert_eq!(world.get(LIST).only("X-Mark"), "second");
 }
 
 #[test]
 fn what_cannot_change_while_running_is_refused_by_name() {
     let world = World::with(|setup| marked(setup, "first").with("[server]\nthreads = 2"));
-    let config = changed(&world, |setup| {
+    let config = world.changed(|setup| {
         let listeners = "[[listeners]]\naddress = \"127.0.0.2:0\"\n";
         marked(setup, "second").with("[server]\nthreads = 1\n[auth]\ntoken_cache = 7").listeners(listeners)
     });
@@ -295,11 +284,11 @@ fn what_a_listener_does_changes_for_new_connections() {
     for (name, content) in [("c.pem", &certificate.pem), ("k.pem", &certificate.key_pem)] {
         fs::write(world.gateway.path(name), content).unwrap();
     }
-    take_up(&world, |setup| setup.listeners(&format!("{plain}tls = {{ certificate = \"c.pem\", private_key = \"k.pem\" }}\n")));
+    world.take_up(|setup| setup.listeners(&format!("{plain}tls = {{ certificate = \"c.pem\", private_key = \"k.pem\" }}\n")));
     let url = format!("https://{}/ping", world.gateway.address());
     assert_eq!(curl(&["--insecure", &url]).status, 200);
     assert_eq!(world.ask_on(&mut kept, "GET", LIST, &[], b"").status, 200, "a connection goes on as it began");
-    take_up(&world, |setup| setup.listeners(&format!("{plain}http2 = false\n")));
+    world.take_up(|setup| setup.listeners(&format!("{plain}http2 = false\n")));
     assert_eq!(world.get(LIST).status, 200);
     assert_metric(&world, "tls_certificate_not_after_timestamp_seconds", 0.0);
 }
@@ -346,14 +335,14 @@ fn a_request_in_flight_finishes_with_the_configuration_it_began_with() {
 #[test]
 fn the_log_follows() {
     let world = World::start();
-    take_up(&world, |setup| setup.with("[log]\noutput = \"new.log\"\nformat = \"text\"\nlevel = \"debug\""));
+    world.take_up(|setup| setup.with("[log]\noutput = \"new.log\"\nformat = \"text\"\nlevel = \"debug\""));
     let read = || fs::read_to_string(world.gateway.path("new.log")).unwrap_or_default();
     assert_eq!(world.ask("GET", LIST, &[("X-Request-Id", "moved")], b"").status, 200);
     let text = world.gateway.poll("an entry in the new log", || Some(read()).filter(|text| text.contains("moved")));
     assert!(!text.contains("{\"time\""), "{text}");
     assert!(!world.gateway.stdout.text().contains("moved"));
     fs::create_dir(world.gateway.path("taken")).unwrap();
-    world.gateway.rewrite(&changed(&world, |setup| setup.with("[log]\noutput = \"taken\"")));
+    world.gateway.rewrite(&world.changed(|setup| setup.with("[log]\noutput = \"taken\"")));
     assert!(!world.gateway.reload());
     world.gateway.poll("what was refused in the log that stays", || read().contains("log.output").then_some(()));
 }
@@ -363,7 +352,8 @@ fn a_server_by_name_is_known_before_it_is_asked() {
     let world = World::start();
     let (backend, port) = (Backend::start(), world.backend.address().port());
     let by_name = |port: u16| {
-        changed(&world, |setup| setup)
+        world
+            .changed(|setup| setup)
             .replace(&format!("127.0.0.1:{}", world.backend.address().port()), &format!("localhost:{port}"))
     };
     world.gateway.rewrite(&by_name(port));
@@ -383,20 +373,13 @@ fn a_server_by_name_is_known_before_it_is_asked() {
 fn many_signals_end_with_the_last_file_in_force() {
     let world = World::with(|setup| marked(setup, "0"));
     for number in 1..=50 {
-        world.gateway.rewrite(&changed(&world, |setup| marked(setup, &number.to_string())));
+        world.gateway.rewrite(&world.changed(|setup| marked(setup, &number.to_string())));
         world.gateway.signal("HUP");
     }
     world.gateway.poll("the last file", || (world.get("/prod/api/changes").only("X-Mark") == "50").then_some(()));
     // A file that is read while it is written may be refused; the one after it is whole.
     let reloads = world.gateway.metric("stackflow_gateway_config_reload_total");
     assert!((1.0..=50.0).contains(&reloads), "{reloads}");
-}
-
-/// A number from the process' status: threads, or resident kilobytes.
-fn status(gateway: &Gateway, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).expect("a running process");
-    let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-    value.unwrap_or_else(|| panic!("{name} in {status}"))
 }
 
 fn open_files(gateway: &Gateway) -> usize {
@@ -414,7 +397,8 @@ fn fifty_reloads_leave_nothing_behind() {
                 number % 2
             );
             world.gateway.rewrite(
-                &changed(&world, |setup| setup.issuer(&url))
+                &world
+                    .changed(|setup| setup.issuer(&url))
                     .replace("http://127.0.0.1:", "http://localhost:")
                     .replace("http://localhost:1/", "http://127.0.0.1:1/"),
             );
@@ -423,9 +407,9 @@ fn fifty_reloads_leave_nothing_behind() {
         }
     };
     reload(10);
-    let before = (status(&world.gateway, "VmRSS:"), open_files(&world.gateway), status(&world.gateway, "Threads:"));
+    let before = (world.gateway.status("VmRSS"), open_files(&world.gateway), world.gateway.status("Threads"));
     reload(50);
-    let after = (status(&world.gateway, "VmRSS:"), open_files(&world.gateway), status(&world.gateway, "Threads:"));
+    let after = (world.gateway.status("VmRSS"), open_files(&world.gateway), world.gateway.status("Threads"));
     assert!(after.0 < before.0 + 4096, "memory: {before:?}, then {after:?}");
     assert!(after.1 <= before.1 + 8, "files: {before:?}, then {after:?}");
     assert!(after.2 <= before.2 + 8, "threads: {before:?}, then {after:?}");
@@ -444,7 +428,7 @@ fn systemd_is_told_of_each_reload_and_of_its_end() {
     };
     let world = World::with(|setup| setup.environment("NOTIFY_SOCKET", &place.display().to_string()));
     assert_eq!(heard().trim(), "READY=1");
-    for config in [changed(&world, |setup| setup), "nonsense".to_owned()] {
+    for config in [world.changed(|setup| setup), "nonsense".to_owned()] {
         world.gateway.rewrite(&config);
         world.gateway.reload();
         let began = heard();
@@ -458,7 +442,7 @@ fn systemd_is_told_of_each_reload_and_of_its_end() {
 fn sighup_while_draining_does_nothing() {
     let mut world = World::with(|setup| marked(setup, "first").with("[server]\ndrain_delay = \"4s\""));
     let mut client = world.gateway.connect();
-    world.gateway.rewrite(&changed(&world, |setup| marked(setup, "second")));
+    world.gateway.rewrite(&world.changed(|setup| marked(setup, "second")));
     world.gateway.signal("TERM");
     world.gateway.poll("not ready", || (client_status(&world) == 503).then_some(()));
     world.gateway.signal("HUP");

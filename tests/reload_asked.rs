@@ -7,11 +7,6 @@ use support::{Gateway, Setup, World};
 
 const LIST: &str = "/prod/api/incidents";
 
-/// What a world runs with after `change`, its issuer and its upstream being the same.
-fn changed(world: &World, change: impl FnOnce(Setup) -> Setup) -> String {
-    change(Setup::new(world.backend.address(), &world.issuer)).toml()
-}
-
 /// A response header that says which configuration made the response.
 fn marked(setup: Setup, mark: &str) -> Setup {
     setup.with(&format!("[response_headers]\nset = {{ \"X-Mark\" = \"{mark}\" }}"))
@@ -21,7 +16,7 @@ fn marked(setup: Setup, mark: &str) -> Setup {
 fn post_reload_answers_with_what_came_of_it() {
     let world = World::with(|setup| marked(setup, "first"));
     let post = |headers: &[(&str, &str)]| world.gateway.admin_ask("POST", "/reload", headers);
-    world.gateway.rewrite(&changed(&world, |setup| marked(setup, "second")));
+    world.gateway.rewrite(&world.changed(|setup| marked(setup, "second")));
     for (headers, status) in [
         (vec![("Origin", "https://evil.example")], 403),
         (vec![("Sec-Fetch-Site", "cross-site")], 403),
@@ -35,7 +30,7 @@ fn post_reload_answers_with_what_came_of_it() {
     let response = post(&[]);
     assert_eq!((response.status, response.json()), (200, json!({ "result": "reloaded", "generation": 2 })));
     assert_eq!(world.get(LIST).only("X-Mark"), "second");
-    world.gateway.rewrite(&changed(&world, |setup| setup.with("[api]\npng_path = \"/x\"\n[cors]\nmax_age = 7")));
+    world.gateway.rewrite(&world.changed(|setup| setup.with("[api]\npng_path = \"/x\"\n[cors]\nmax_age = 7")));
     let response = post(&[]);
     assert_eq!(
         (response.status, response.json()["result"].as_str(), response.json()["generation"].as_u64()),
@@ -44,7 +39,7 @@ fn post_reload_answers_with_what_came_of_it() {
     let keys: Vec<Value> =
         response.json()["problems"].as_array().expect("a list").iter().map(|problem| problem["key"].clone()).collect();
     assert_eq!(keys, ["api.png_path", "cors.max_age"]);
-    world.gateway.rewrite(&changed(&world, |setup| setup.with("[server]\nthreads = 63")));
+    world.gateway.rewrite(&world.changed(|setup| setup.with("[server]\nthreads = 63")));
     let response = post(&[]);
     assert_eq!((response.status, response.json()["problems"][0]["key"].as_str()), (409, Some("server.threads")));
     assert_eq!(world.get(LIST).only("X-Mark"), "second");

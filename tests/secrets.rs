@@ -9,7 +9,8 @@ use search::Secrets;
 use serde_json::json;
 use std::fs;
 use support::{
-    Authority, Backend, Certificate, Gateway, Issuer, JwksServer, KeyServing, LIST, NOBODY, Segments, Setup, curl, request,
+    Authority, Backend, Certificate, Gateway, Issuer, JwksServer, KeyServing, LIST, NOBODY, Segments, Setup, account, curl,
+    request,
 };
 
 /// Where log lines are said to go.
@@ -60,7 +61,7 @@ impl Tour {
             .file("tls.pem", &pem)
             .file("tls-key.pem", &key_pem)
             .file("ca.pem", &authority.pem())
-            .file("api-keys.toml", &search::account("reporting", &client_secret))
+            .file("api-keys.toml", &account("reporting", &client_secret, &["read"]))
             .environment("RUST_LOG", "trace")
             .environment("RUST_BACKTRACE", "full")
             .start();

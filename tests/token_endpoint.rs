@@ -8,19 +8,14 @@ use base64::{
 };
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::PermissionsExt, process::Output};
-use support::{Backend, Gateway, Response, Setup, assert_decorated, epoch_seconds};
+use support::{Backend, Gateway, Response, Setup, account, assert_decorated, epoch_seconds};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const GOOD: &str = "grant_type=client_credentials&client_id=ci&client_secret=hidden";
-const HASH: &str = "e564b4081d7a9ea4b00dada53bdae70c99b87b6fce869f0c3dd4d2bfa1e53e1c"; // "hidden"
 
 /// No issuer but the gateway itself; `lines` are of the token endpoint.
 fn setup(backend: &Backend, lines: &str) -> Setup {
-    let account = |name: &str| {
-        format!(
-            "[[service_accounts]]\nname = \"{name}\"\nclient_id = \"{name}\"\nsecret_sha256 = \"{HASH}\"\nscopes = [\"read\", \"write\"]\n"
-        )
-    };
+    let account = |name| account(name, "hidden", &["read", "write"]);
     Setup::bare(&backend.address().to_string())
         .with(&format!("[auth.token_endpoint]\nissuer = \"https://gateway.test\"\napi_keys = \"keys.toml\"\n{lines}"))
         .file("keys.toml", &(account("ci") + &account("b:c+d")))
@@ -28,11 +23,6 @@ fn setup(backend: &Backend, lines: &str) -> Setup {
 
 fn gateway(lines: &str) -> Gateway {
     setup(&Backend::start(), lines).start()
-}
-
-/// What has changed in the files is in force.
-fn take_up(gateway: &Gateway) {
-    assert!(gateway.reload(), "{}", gateway.written());
 }
 
 fn post(gateway: &Gateway, headers: &[(&str, &str)], body: &str) -> Response {
@@ -282,7 +272,7 @@ fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     assert_eq!(segment(&token(&gateway), 0)["kid"], json!(old), "the running process signs on with the old key");
     assert_eq!(kids(&gateway), [old.as_str()]);
 
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!(kids(&gateway), [new.clone(), old]);
     assert_eq!(status(&gateway, &stolen), 200, "and is remembered");
     assert_eq!(segment(&token(&gateway), 0)["kid"], json!(new));
@@ -290,7 +280,7 @@ fn a_rotated_key_is_published_until_its_tokens_are_over_and_no_longer() {
     gateway.poll("the end of the old key", || (kids(&gateway).len() == 1).then_some(()));
     gateway.poll("its tokens are refused", || (status(&gateway, &stolen) == 401).then_some(()));
     assert_eq!(kids(&gateway), [new]);
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!((kids(&gateway).len(), status(&gateway, &stolen)), (1, 401));
 }
 
@@ -305,7 +295,7 @@ fn rotations_in_a_row_lose_no_token() {
         assert!(shown.contains(words), "{words} in {shown}");
     }
     assert_eq!((rotate(&gateway, &[]).status.code(), rotate(&gateway, &[]).status.code()), (Some(0), Some(0)));
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!(kids(&gateway).len(), 4);
     assert_eq!(gateway.connect().get_as(&tokens[0], "/prod/api/incidents").status, 200);
     let retired = fs::metadata(gateway.path("signing-key.pem.retired.json")).expect("the retired keys");
@@ -328,7 +318,7 @@ fn a_leaked_key_is_forgotten_with_the_reload_and_tokens_seen_before_too() {
         "{said}"
     );
     assert_eq!(status(&seen), 200, "not before it is taken up");
-    take_up(&gateway);
+    gateway.take_up();
     assert_eq!((kids(&gateway).len(), status(&seen), status(&unseen)), (1, 401, 401));
     assert_eq!(status(&token(&gateway)), 200);
 }
@@ -338,7 +328,7 @@ fn gateways_that_share_a_key_are_to_be_reloaded_at_once() {
     let backend = Backend::start();
     let [one, two] = [(); 2].map(|()| setup(&backend, "algorithm = \"ES256\"").start());
     fs::copy(one.path("signing-key.pem"), two.path("signing-key.pem")).expect("a copy");
-    take_up(&two);
+    two.take_up();
     assert_eq!(kids(&one), kids(&two));
     let status = |gateway: &Gateway, token: &str| gateway.connect().get_as(token, "/prod/api/incidents").status;
     let old = token(&one);
@@ -348,7 +338,7 @@ fn gateways_that_share_a_key_are_to_be_reloaded_at_once() {
     for name in ["signing-key.pem", "signing-key.pem.retired.json"] {
         fs::copy(one.path(name), two.path(name)).expect("a copy");
     }
-    take_up(&one);
+    one.take_up();
     let new = token(&one);
     assert_eq!(
         (status(&one, &old), status(&two, &old), status(&one, &token(&two))),
@@ -356,7 +346,7 @@ fn gateways_that_share_a_key_are_to_be_reloaded_at_once() {
         "old tokens have their time"
     );
     assert_eq!((status(&one, &new), status(&two, &new)), (200, 401), "as it is said");
-    take_up(&two);
+    two.take_up();
     assert_eq!((status(&two, &old), status(&two, &new), status(&one, &token(&two))), (200, 200, 200));
 }
 

@@ -4,12 +4,10 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::{Authority, Backend, Certificate, Gateway, LIST, Segments, Setup, curl, node, python, run_tool};
+use support::{Authority, Backend, Certificate, Gateway, LIST, Segments, Setup, account, curl, node, python, run_tool};
 
 const ISSUER: &str = "https://gateway.example.internal";
 const SECRET: &str = "h7HfJ2vVd0yQm1aTnR6sKpLw";
-/// `printf %s "$SECRET" | sha256sum`
-const SECRET_SHA256: &str = "0fab218d75fefcc471d69e0aca10d63f94324f8e4e6d10c4776bb640cf4aa48a";
 
 /// A gateway that listens with TLS and issues tokens, and the place of the authority that vouches for it.
 struct Issuing {
@@ -26,16 +24,13 @@ impl Issuing {
         let listener =
             "[[listeners]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"tls.pem\", private_key = \"tls-key.pem\" }\n";
         let endpoint = format!("[auth.token_endpoint]\nissuer = \"{ISSUER}\"\nalgorithm = \"{algorithm}\"\n{more}");
-        let account = format!(
-            "[[service_accounts]]\nname = \"reporting\"\nclient_id = \"reporting\"\nsecret_sha256 = \"{SECRET_SHA256}\"\nscopes = [\"read\"]\n"
-        );
         let gateway = Setup::bare(&backend.address().to_string())
             .listeners(listener)
             .with(&endpoint)
             .file("tls.pem", &pem)
             .file("tls-key.pem", &key_pem)
             .file("ca.pem", &authority.pem())
-            .file("api-keys.toml", &account)
+            .file("api-keys.toml", &account("reporting", SECRET, &["read"]))
             .start();
         let ca_file = gateway.path("ca.pem").display().to_string();
         Self { gateway, backend, ca_file }

@@ -1,10 +1,12 @@
-//! What one decision of the limiter costs, how long anything can make it wait, and what a user takes of memory.
+//! What one decision of the limiter costs, how long anything can make it wait, how long a lock is held, and what a user takes of
+//! memory.
 //!
 //! `cargo bench --bench limits`. A decision starts from a subject that has just been parsed, so its bytes are in the cache; the
 //! bucket of a random one of a million users is not. Where two threads race, each makes all its decisions on the one global
 //! bucket, and the slower one's time counts. With `LIMITS_CHECK=1` a bound that is not kept fails the run.
 #![expect(clippy::cast_precision_loss, reason = "figures are far below 2^53")]
 
+mod locks;
 mod memory;
 mod pauses;
 mod users;
@@ -154,6 +156,7 @@ fn main() {
         return;
     }
     memory::report();
+    locks::report();
     let mut criterion = Criterion::default().without_plots().configure_from_args();
     admissions(&mut criterion);
     refusals(&mut criterion);

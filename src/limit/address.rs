@@ -64,17 +64,21 @@ impl Addresses {
     /// Reserves one token of the address with this key.
     pub(super) fn reserve(self: &Arc<Self>, quota: Quota, key: u64, most: usize, now: u64) -> Result<AddressCharge, Empty> {
         // A flood is refused reading; who would be admitted is judged again under the lock.
-        self.own.peek(key).unwrap_or_default().reserve(quota, now)?;
+        self.own.peek(key).unwrap_or_default().reserve(quota, self.own.not_before_forgotten(now))?;
         let own = self.own.with(key, |bucket| {
+            let now = bucket.not_before_forgotten(now);
             let mut reserved = bucket.value().unwrap_or_default();
             let standing = reserved.reserve(quota, now)?;
-            Ok(bucket.store(reserved, most).then_some(standing))
+            Ok(bucket.store(reserved, most).then_some((standing, now)))
         })?;
-        let (place, standing) = match own {
-            Some(standing) => (Place::Own(key), standing),
-            None => (Place::Shared, self.shared().reserve(quota, now)?),
+        let (place, standing, reserved_at) = if let Some((standing, now)) = own {
+            (Place::Own(key), standing, now)
+        } else {
+            let mut shared = self.shared();
+            let now = self.own.not_before_forgotten(now);
+            (Place::Shared, shared.reserve(quota, now)?, now)
         };
-        Ok(AddressCharge { standing, addresses: Arc::clone(self), place, quota, reserved_at: now, outcome: Outcome::Charged })
+        Ok(AddressCharge { standing, addresses: Arc::clone(self), place, quota, reserved_at, outcome: Outcome::Charged })
     }
 
     /// The charge of a request that goes on though the bucket is empty: nothing.
@@ -90,15 +94,16 @@ impl Addresses {
             None if self.own.len() >= most => *self.shared(),
             None => AddressBucket::default(),
         };
+        let now = self.own.not_before_forgotten(now);
         quota.standing(quota.drained(bucket.tat, now, bucket.reserved), now)
     }
 
     /// Forgets full buckets; returns how many. The shared one stays, but lets go of what a larger quota left, as the others do.
     pub(super) fn sweep(&self, quota: Quota, now: u64) -> usize {
+        let forgotten = self.own.sweep(now, |bucket| bucket.swept(quota, now));
         let mut shared = self.shared();
         *shared = shared.swept(quota, now).unwrap_or_default();
-        drop(shared);
-        self.own.sweep(|bucket| bucket.swept(quota, now))
+        forgotten
     }
 
     /// Entries now.

@@ -8,10 +8,21 @@
 //!
 //! Not an LRU: dropping a live bucket would hand its owner a full one. A full map refuses new keys instead.
 //!
+//! What a lock is held for is bounded in entries, whatever strangers do: a shard that has [`MOST_PER_SHARD`] takes no new key, as if
+//! the map were full. Keys are keyed hashes, so nobody can aim at a shard, and the bound is far above what chance brings together.
+//!
+//! Time does not run backwards past a sweep: what was full when it was forgotten must not be asked as of a moment at which it was
+//! not, or a request that comes late, or a clock that steps back, would find a full bucket where an empty one was. So no decision is
+//! made as of before what the last sweep forgot ([`Bucket::not_before_forgotten`]).
+//!
 //! Not dashmap, which passes over all shards without a pause between two locks: a thread that the system takes away for some
-//! milliseconds would be holding one of them. Loom can play this, too.
+//! milliseconds would be holding one of them. And loom can play this. What was measured stands in the documentation of `limit`.
 
-use super::{live::Live, sync::RwLock};
+use super::{
+    gcra::SWEEP_SLACK_NS,
+    live::Live,
+    sync::{AtomicU64, Ordering::Relaxed, RwLock},
+};
 use std::{
     collections::hash_map::{Entry, HashMap},
     hash::{BuildHasherDefault, Hasher},
@@ -22,6 +33,10 @@ use std::{
 /// Entries of a shard at the bound. What holds a shard's lock longest, moving its entries to twice the room or forgetting them
 /// all, takes at most 50 ns for each: 25 µs.
 const ENTRIES_PER_SHARD: usize = 512;
+/// Never more, so that a lock is never held for more than 90 µs: also with many more entries than were expected (a reload may raise the
+/// bound to three times what it was, 3.6 million at least; beyond that users stay untracked until a restart).
+/// One fewer than half of what a table of 4096 slots holds: half empty, it makes room in place instead of growing further.
+const MOST_PER_SHARD: usize = 1_791;
 /// A shard without entries takes 64 bytes: 4 MiB in all for 32 million users or more.
 const MOST_SHARDS: usize = 65_536;
 /// Enough for a million entries, so that a bound that a reload raises does not make locks long; 128 KiB.
@@ -42,6 +57,9 @@ const SHARD_BIT: u32 = 40;
 pub(super) struct Buckets<V> {
     /// A power of two.
     shards: Box<[Shard<V>]>,
+    /// What was full then may be forgotten. `Relaxed` suffices: it is raised before a shard's lock is taken for forgetting, and read
+    /// under the same lock.
+    forgotten_until_ns: AtomicU64,
     live: Live,
 }
 
@@ -67,14 +85,16 @@ struct Breath {
 /// One key's place in the map, locked until it is written or dropped.
 pub(super) struct Bucket<'a, V> {
     place: Entry<'a, u64, V>,
-    live: &'a Live,
+    /// Its shard takes no new entry.
+    crowded: bool,
+    map: &'a Buckets<V>,
 }
 
 impl<V: Copy> Buckets<V> {
     /// Empty, with shards for about `expected` entries. The bound itself comes with each new entry: it may be reloaded.
     pub(super) fn new(expected: usize) -> Self {
         let shards = (0..shards(expected)).map(|_| Shard(RwLock::new(Table::default()))).collect();
-        Self { shards, live: Live::default() }
+        Self { shards, forgotten_until_ns: AtomicU64::new(0), live: Live::default() }
     }
 
     /// Does `step` with the key's place, which nobody else reads or changes meanwhile. `step` must not come back to this map.
@@ -82,7 +102,8 @@ impl<V: Copy> Buckets<V> {
     pub(super) fn with<R>(&self, key: u64, step: impl FnOnce(Bucket<'_, V>) -> R) -> R {
         // Poisoned: a panic came between two whole steps on the table, never within one.
         let mut table = self.shard(key).0.write().unwrap_or_else(PoisonError::into_inner);
-        step(Bucket { place: table.entry(key), live: &self.live })
+        let crowded = table.len() >= MOST_PER_SHARD;
+        step(Bucket { place: table.entry(key), crowded, map: self })
     }
 
     /// The key's value as it is. Writes nothing but the shard's count of readers.
@@ -95,19 +116,28 @@ impl<V: Copy> Buckets<V> {
         self.live.count()
     }
 
-    /// Calls `look` with every entry. Locks one shard after the other, against changes only.
+    /// The moment as of which a request of this moment is to be judged: never before what a sweep has forgotten. Without a lock a
+    /// sweep may be just forgetting more: [`Bucket::not_before_forgotten`] has the last word.
+    pub(super) fn not_before_forgotten(&self, now: u64) -> u64 {
+        now.max(self.forgotten_until_ns.load(Relaxed))
+    }
+
+    /// Calls `look` with every entry. Locks one shard after the other, against changes only, and not while `look` works.
     pub(super) fn each(&self, mut look: impl FnMut(u64, V)) {
+        let mut entries = Vec::new();
         for shard in &self.shards {
-            let table = shard.0.read().unwrap_or_else(PoisonError::into_inner);
-            table.iter().for_each(|(key, value)| look(*key, *value));
+            entries.extend(shard.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(key, value)| (*key, *value)));
+            entries.drain(..).for_each(|(key, value)| look(key, value));
         }
     }
 
-    /// Replaces each value by what `keep` makes of it; returns how many it made nothing of.
+    /// Replaces each value by what `keep` makes of it; returns how many it made nothing of. `keep` may forget what was full
+    /// [`SWEEP_SLACK_NS`] before `now`.
     ///
     /// Locks one shard after the other, and gives the processor up now and then in between: who must wait for it takes it
     /// then, instead of when its time is over, while a shard is locked.
-    pub(super) fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> usize {
+    pub(super) fn sweep(&self, now: u64, keep: impl Fn(V) -> Option<V>) -> usize {
+        self.forgotten_until_ns.fetch_max(now.saturating_sub(SWEEP_SLACK_NS), Relaxed);
         let (mut forgotten, mut breath) = (0, Breath::default());
         for shard in &self.shards {
             let swept = shard.sweep(&keep);
@@ -171,12 +201,17 @@ impl<V: Copy> Bucket<'_, V> {
         }
     }
 
+    /// The moment as of which a request of this moment is to be judged: never before what a sweep has forgotten.
+    pub(super) fn not_before_forgotten(&self, now: u64) -> u64 {
+        self.map.not_before_forgotten(now)
+    }
+
     /// Replaces the value, or makes an entry if there are fewer than `most`. `false`: there was no room.
     #[must_use]
     pub(super) fn store(self, value: V, most: usize) -> bool {
         match self.place {
             Entry::Occupied(mut entry) => *entry.get_mut() = value,
-            Entry::Vacant(place) if self.live.enter(most) => drop(place.insert_entry(value)),
+            Entry::Vacant(place) if !self.crowded && self.map.live.enter(most) => drop(place.insert_entry(value)),
             Entry::Vacant(_) => return false,
         }
         true
@@ -189,7 +224,7 @@ impl<V: Copy> Bucket<'_, V> {
             *entry.get_mut() = changed;
         } else {
             entry.remove();
-            self.live.leave(1);
+            self.map.live.leave(1);
         }
     }
 }

@@ -17,7 +17,6 @@ use super::{
     global::GlobalBucket,
     key::KeyHasher,
     limits::{Caller, Charge, Limits, RouteQuota},
-    period::Span,
     policy::{Policy, Refusal, Refused, both},
     quotas::{Quotas, Share},
     shown::Numbers,
@@ -68,7 +67,7 @@ pub struct Admission {
 struct Asked<'a> {
     limits: &'a Limits,
     route: Option<RouteQuota>,
-    share: Option<Share<'a>>,
+    share: Option<Share>,
     now: Now,
 }
 
@@ -116,36 +115,41 @@ impl LimitState {
     /// The policy that refuses; nothing is charged.
     pub fn admit(&self, limits: &Limits, caller: &Caller<'_>, charge: Charge, now: Now) -> Result<Admission, Refusal> {
         let key = self.keys.user(caller.issuer, caller.subject);
-        let asked = Asked { limits, route: charge.route(), share: caller.share(), now };
-        let judged = if charge == Charge::Exempt {
-            self.admit_in_flight(&asked, caller.terms.per_user, key)
+        let quota = caller.terms.per_user;
+        let admission = if charge == Charge::Exempt {
+            self.admit_in_flight(&Asked { limits, route: None, share: None, now }, quota, key)
         } else {
-            self.admit_charged(&asked, caller.terms.per_user, key)
+            self.admit_charged(&Asked { limits, route: charge.route(), share: self.share(caller, now), now }, quota, key)
         };
-        judged.map_err(|refused| asked.refusal(refused, caller.terms.per_user))
+        Ok(admission?)
+    }
+
+    fn share(&self, caller: &Caller<'_>, now: Now) -> Option<Share> {
+        caller.terms.quota.map(|quota| self.quotas.share(quota, caller.issuer, caller.subject, now))
     }
 
     fn admit_charged(&self, asked: &Asked<'_>, quota: Quota, key: u64) -> Result<Admission, Refused> {
         let now = asked.now.monotonic_ns;
-        let judge = |tat: Option<u64>| quota.charge(tat.unwrap_or(0), now).map_err(Refused::by(Policy::User));
+        let judge = |tat: Option<u64>, now| quota.charge(tat.unwrap_or(0), now).map_err(Refused::by_bucket(Policy::User, quota));
         // A refusal is found reading. Only who would be admitted takes the buckets' locks, and is judged again under them.
-        self.agree(asked, judge(self.users.peek(key)).map(drop))?;
+        self.agree(asked, judge(self.users.peek(key), self.users.not_before_forgotten(now)).map(drop))?;
         let mut beyond = Beyond::default();
-        let (charged, kept) = self.users.with(key, |bucket| {
-            let charged = self.charge_route(asked, judge(bucket.value()), &mut beyond)?;
-            Ok((charged, bucket.store(charged, asked.limits.max_users)))
+        let (user, kept) = self.users.with(key, |bucket| {
+            let now = bucket.not_before_forgotten(now);
+            let charged = self.charge_route(asked, judge(bucket.value(), now), &mut beyond)?;
+            Ok((quota.standing(charged, now), bucket.store(charged, asked.limits.max_users)))
         })?;
         self.count_overflow(!kept);
-        Ok(Admission { user: quota.standing(charged, now), route: beyond.route, quota: beyond.quota, bulk: None })
+        Ok(Admission { user, route: beyond.route, quota: beyond.quota, bulk: None })
     }
 
     fn admit_in_flight(&self, asked: &Asked<'_>, quota: Quota, key: u64) -> Result<Admission, Refused> {
-        let limits = asked.limits;
-        let user = quota.standing(self.users.peek(key).unwrap_or(0), asked.now.monotonic_ns);
-        let free = self.bulk.free(key, limits.bulk_in_flight, user).map_err(Refused::by(Policy::Bulk));
+        let Limits { bulk_in_flight, max_users, .. } = *asked.limits;
+        let user = self.standing_of(quota, key, asked.now);
+        let free = self.bulk.free(key, bulk_in_flight, user).map_err(Refused::by_places(bulk_in_flight));
         both(free, self.peek_global(asked))?;
-        let place = self.bulk.take(key, limits.bulk_in_flight, user, limits.max_users, |judged| {
-            self.charge_global(asked, judged.map_err(Refused::by(Policy::Bulk)))
+        let place = self.bulk.take(key, bulk_in_flight, user, max_users, |judged| {
+            self.charge_global(asked, judged.map_err(Refused::by_places(bulk_in_flight)))
         })?;
         let bulk = match place {
             Place::Taken(slot) => Some(slot),
@@ -157,10 +161,12 @@ impl LimitState {
 
     /// Whether route, quota and global agree with the caller's own policy, charging nothing.
     fn agree(&self, asked: &Asked<'_>, own: Result<(), Refused>) -> Result<(), Refused> {
-        let now = asked.now;
-        let route = asked.route.map_or(Ok(()), |route| judge_route(route, self.routes.peek(route.key), now).map(drop));
-        let by_quota = Refused::by(Policy::Quota);
-        let quota = asked.share.map_or(Ok(()), |share| self.quotas.peek(share, now).map(drop).map_err(by_quota));
+        let now = asked.now.monotonic_ns;
+        let of_route =
+            |route: RouteQuota| route.judge(self.routes.peek(route.key), self.routes.not_before_forgotten(now)).map(drop);
+        let route = asked.route.map_or(Ok(()), of_route);
+        let of_quota = |share: Share| self.quotas.peek(share).map_err(Refused::by_span(share.span));
+        let quota = asked.share.map_or(Ok(()), of_quota);
         [route, quota, self.peek_global(asked)].into_iter().fold(own, |judged, next| both(judged, next).map(drop))
     }
 
@@ -168,12 +174,12 @@ impl LimitState {
     fn charge_route<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
         let Some(route) = asked.route else { return self.charge_quota(asked, judged, beyond) };
         self.routes.with(route.key, |bucket| {
-            let own = judge_route(route, bucket.value(), asked.now);
+            let now = bucket.not_before_forgotten(asked.now.monotonic_ns);
+            let own = route.judge(bucket.value(), now);
             let (judged, charged) = self.charge_quota(asked, both(judged, own), beyond)?;
             // Routes are as many as were configured: there is always room.
             let _ = bucket.store(charged, usize::MAX);
-            let standing = route.quota.standing(charged, asked.now.monotonic_ns);
-            beyond.route = Some(Numbers::of_bucket(Policy::Route, route.quota, standing));
+            beyond.route = Some(Numbers::of_bucket(Policy::Route, route.quota, route.quota.standing(charged, now)));
             Ok(judged)
         })
     }
@@ -182,27 +188,29 @@ impl LimitState {
     fn charge_quota<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>, beyond: &mut Beyond) -> Result<T, Refused> {
         let Some(share) = asked.share else { return self.charge_global(asked, judged) };
         let charged = self.quotas.charge(share, asked.limits.max_users, asked.now, |own| {
-            self.charge_global(asked, both(judged, own.map_err(Refused::by(Policy::Quota))))
+            self.charge_global(asked, both(judged, own.map_err(Refused::by_span(share.span))))
         });
         let ((judged, standing), counted) = charged?;
         if !counted {
             self.quota_overflow.fetch_add(1, Relaxed);
         }
-        beyond.quota = Some(Numbers::of_span(Span::of(share.quota.period, asked.now.unix_ns), standing));
+        beyond.quota = Some(Numbers::of_span(share.span, standing));
         Ok(judged)
     }
 
     /// Charges global if it and all before it agree. Its line is touched once: each touch may have to fetch it from another core.
     fn charge_global<T>(&self, asked: &Asked<'_>, judged: Result<T, Refused>) -> Result<T, Refused> {
+        let quota = asked.limits.global;
         let charged = match judged {
-            Ok(_) => self.global.charge(asked.limits.global, asked.now.monotonic_ns).map_err(Refused::by(Policy::Global)),
+            Ok(_) => self.global.charge(quota, asked.now.monotonic_ns).map_err(Refused::by_bucket(Policy::Global, quota)),
             Err(_) => self.peek_global(asked),
         };
         both(judged, charged).map(|(agreed, ())| agreed)
     }
 
     fn peek_global(&self, asked: &Asked<'_>) -> Result<(), Refused> {
-        self.global.peek(asked.limits.global, asked.now.monotonic_ns).map_err(Refused::by(Policy::Global))
+        let quota = asked.limits.global;
+        self.global.peek(quota, asked.now.monotonic_ns).map_err(Refused::by_bucket(Policy::Global, quota))
     }
 
     /// Judges and charges route and global: routes with `auth = "none"` (whose address was charged before).
@@ -212,8 +220,9 @@ impl LimitState {
     pub fn admit_anonymous(&self, limits: &Limits, charge: Charge, now: Now) -> Result<Option<Numbers>, Refusal> {
         let asked = Asked { limits, route: charge.route(), share: None, now };
         let mut beyond = Beyond::default();
-        let charged = self.agree(&asked, Ok(())).and_then(|()| self.charge_route(&asked, Ok(()), &mut beyond));
-        charged.map(|()| beyond.route).map_err(|refused| asked.refusal(refused, limits.per_user))
+        self.agree(&asked, Ok(()))?;
+        self.charge_route(&asked, Ok(()), &mut beyond)?;
+        Ok(beyond.route)
     }
 
     /// Takes one token of the client's address. Keep the charge until it is known how the request ends.
@@ -223,8 +232,7 @@ impl LimitState {
     pub fn charge_address(&self, limits: &Limits, address: IpAddr, now: Now) -> Result<AddressCharge, Refusal> {
         let key = self.keys.address(address);
         let reserved = self.addresses.reserve(limits.per_address, key, limits.max_users, now.monotonic_ns);
-        let asked = Asked { limits, route: None, share: None, now };
-        reserved.map_err(|empty| asked.refusal(Refused { policy: Policy::Address, empty }, limits.per_user))
+        Ok(reserved.map_err(Refused::by_bucket(Policy::Address, limits.per_address))?)
     }
 
     /// What a request holds that goes on though the bucket of its address is empty: nothing, because limits are only tried.
@@ -240,22 +248,26 @@ impl LimitState {
     /// The user's bucket as it is, charging nothing (401-free answers that are not counted: 405, 403 after authentication).
     #[must_use]
     pub fn user_standing(&self, caller: &Caller<'_>, now: Now) -> Standing {
-        let tat = self.users.peek(self.keys.user(caller.issuer, caller.subject));
-        caller.terms.per_user.standing(tat.unwrap_or(0), now.monotonic_ns)
+        self.standing_of(caller.terms.per_user, self.keys.user(caller.issuer, caller.subject), now)
+    }
+
+    fn standing_of(&self, quota: Quota, key: u64, now: Now) -> Standing {
+        quota.standing(self.users.peek(key).unwrap_or(0), self.users.not_before_forgotten(now.monotonic_ns))
     }
 
     /// The user's quota as it is, charging nothing.
     #[must_use]
     pub fn quota_numbers(&self, caller: &Caller<'_>, now: Now) -> Option<Numbers> {
-        let share = caller.share()?;
-        Some(Numbers::of_span(Span::of(share.quota.period, now.unix_ns), self.quotas.standing(share, now)))
+        let share = self.share(caller, now)?;
+        Some(Numbers::of_span(share.span, self.quotas.standing(share)))
     }
 
     /// The route's bucket as it is, charging nothing.
     #[must_use]
     pub fn route_numbers(&self, charge: Charge, now: Now) -> Option<Numbers> {
         let RouteQuota { key, quota } = charge.route()?;
-        let standing = quota.standing(self.routes.peek(key).unwrap_or(0), now.monotonic_ns);
+        let now = self.routes.not_before_forgotten(now.monotonic_ns);
+        let standing = quota.standing(self.routes.peek(key).unwrap_or(0), now);
         Some(Numbers::of_bucket(Policy::Route, quota, standing))
     }
 
@@ -273,11 +285,12 @@ impl LimitState {
     /// whose bucket it is cannot be told from its key. Quotas are forgotten when their period is surely over.
     pub fn sweep(&self, limits: &Limits, now: Now) {
         self.quotas.sweep(limits.max_users, now);
-        let now = now.monotonic_ns;
+        // All maps are swept as of the same moments; one behind what was forgotten before would find debts that nobody has.
+        let now = self.users.not_before_forgotten(now.monotonic_ns);
         self.global.sweep(limits.global, now);
         self.sweep_routes(limits, now);
         let largest = limits.largest_user();
-        let users = self.users.sweep(|tat| largest.swept(tat, now));
+        let users = self.users.sweep(now, |tat| largest.swept(tat, now));
         let addresses = self.addresses.sweep(limits.per_address, now);
         let failures = self.failures.sweep(limits.failures, now);
         self.evictions.fetch_add((users + addresses + failures) as u64, Relaxed);
@@ -285,10 +298,10 @@ impl LimitState {
 
     /// A route that is not configured any more keeps its bucket until it is full.
     fn sweep_routes(&self, limits: &Limits, now: u64) {
+        self.routes.sweep(now, |tat| (tat.saturating_add(SWEEP_SLACK_NS) > now).then_some(tat));
         for route in &limits.routes {
             self.routes.with(route.key, |bucket| bucket.update(|tat| route.quota.swept(tat, now)));
         }
-        self.routes.sweep(|tat| (tat.saturating_add(SWEEP_SLACK_NS) > now).then_some(tat));
     }
 
     /// The quotas' counters as a file, if any has changed since the last time.
@@ -354,31 +367,6 @@ impl LimitState {
     fn count_overflow(&self, happened: bool) {
         if happened {
             self.overflow.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-fn judge_route(route: RouteQuota, tat: Option<u64>, now: Now) -> Result<u64, Refused> {
-    route.quota.charge(tat.unwrap_or(0), now.monotonic_ns).map_err(Refused::by(Policy::Route))
-}
-
-impl Asked<'_> {
-    fn refusal(&self, refused: Refused, per_user: Quota) -> Refusal {
-        let Refused { policy, empty } = refused;
-        let quota = match policy {
-            Policy::User | Policy::Bulk | Policy::Quota => per_user,
-            Policy::Global => self.limits.global,
-            Policy::Address => self.limits.per_address,
-            Policy::Route => self.route.map_or(self.limits.global, |route| route.quota),
-        };
-        let period = self.share.filter(|_| policy == Policy::Quota).map(|share| share.quota.period);
-        Refusal {
-            policy,
-            quota,
-            standing: empty.standing,
-            retry_after_s: empty.retry_after_s(),
-            bulk_in_flight: self.limits.bulk_in_flight,
-            period: period.map(|period| (period, Span::of(period, self.now.unix_ns).length_s())),
         }
     }
 }

@@ -88,9 +88,9 @@ impl Failures {
         prove: impl FnOnce() -> Option<T>,
     ) -> Result<Option<T>, Empty> {
         // A flood is refused reading; who may try is judged again under the lock.
-        quota.charge(self.buckets.peek(key).unwrap_or(0), now)?;
+        quota.charge(self.buckets.peek(key).unwrap_or(0), self.buckets.not_before_forgotten(now))?;
         self.buckets.with(key, |bucket| {
-            let charged = quota.charge(bucket.value().unwrap_or(0), now)?;
+            let charged = quota.charge(bucket.value().unwrap_or(0), bucket.not_before_forgotten(now))?;
             let proven = prove();
             if proven.is_none() {
                 // Without room the address' own bucket is the limit.
@@ -102,7 +102,7 @@ impl Failures {
 
     /// Forgets full buckets; returns how many.
     pub(super) fn sweep(&self, quota: Quota, now: u64) -> usize {
-        self.buckets.sweep(|tat| quota.swept(tat, now))
+        self.buckets.sweep(now, |tat| quota.swept(tat, now))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     gcra::Quota,
     plans::{Plans, Terms},
-    quotas::Share,
+    policy::{Policy, Refused},
 };
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -71,7 +71,7 @@ impl Limits {
     /// The quota whose bucket takes the longest to fill, of all that a user may be under.
     pub(super) fn largest_user(&self) -> Quota {
         let plans = self.plans.terms().iter().map(|terms| terms.per_user);
-        plans.fold(self.per_user, |largest, quota| if quota.capacity_ns() > largest.capacity_ns() { quota } else { largest })
+        plans.chain([self.per_user]).max_by_key(|quota| quota.capacity_ns()).unwrap_or(self.per_user)
     }
 }
 
@@ -85,6 +85,11 @@ impl RouteQuota {
         hasher.write(pattern.as_bytes());
         Self { key: hasher.finish(), quota }
     }
+
+    /// Its bucket's TAT with one token taken.
+    pub(super) fn judge(self, tat: Option<u64>, now: u64) -> Result<u64, Refused> {
+        self.quota.charge(tat.unwrap_or(0), now).map_err(Refused::by_bucket(Policy::Route, self.quota))
+    }
 }
 
 impl Charge {
@@ -95,11 +100,5 @@ impl Charge {
             Self::Route(route) => Some(route),
             Self::User | Self::Exempt => None,
         }
-    }
-}
-
-impl<'a> Caller<'a> {
-    pub(super) fn share(&self) -> Option<Share<'a>> {
-        self.terms.quota.map(|quota| Share { quota, issuer: self.issuer, subject: self.subject })
     }
 }

@@ -6,9 +6,15 @@
 //! Invariants, each held by a test:
 //! - over any window of length T a bucket admits at most `burst + rate × T`, however many threads race;
 //! - a request that one policy refuses costs nothing in any other, and creates no entry anywhere;
-//! - forgetting idle buckets changes no decision;
+//! - forgetting idle buckets changes no decision, and no decision is made as of a time before what was forgotten;
 //! - a day or month never gives out more than its quota, whatever the wall clock does;
-//! - nothing here grows beyond `max_users` entries per map.
+//! - nothing here grows beyond `max_users` entries per map;
+//! - no lock is held over more than 1791 entries, and over none while anything waits.
+//!
+//! The maps are sharded hash maps of our own (`buckets`), not dashmap: a key's bucket stays locked while the other policies of the
+//! request are charged, so that all are charged or none, and a sweep locks one small shard after the other with a pause in between.
+//! With a million users dashmap at its own number of shards stalled a request for 3.6 ms while a shard grew and for 1.6 ms in
+//! `retain`; with as many shards as these maps have it came to 0.15 and 0.25 ms.
 //!
 //! Beside the unit tests: `tests/loom` plays all interleavings of the threads that meet here, and `tests/run.sh mutants` sees that each
 //! small change to these files fails a test.
@@ -30,6 +36,8 @@ mod period;
 mod plans;
 mod policy;
 mod quotas;
+#[cfg(test)]
+mod random;
 mod shown;
 mod state_file;
 mod sync;

@@ -36,17 +36,6 @@ impl PeriodQuota {
     pub const MAX_REQUESTS: u64 = 1_000_000_000_000;
 }
 
-impl Period {
-    /// As configured, and as clients read it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
 impl Span {
     /// The one in which a moment lies.
     pub(super) fn of(period: Period, unix_ns: u64) -> Self {
@@ -71,7 +60,7 @@ impl Span {
 
     /// Names it among all days and months.
     pub(super) fn id(self) -> u32 {
-        self.first_day << 1 | u32::from(self.period == Period::Month)
+        (self.first_day << 1) + u32::from(self.period == Period::Month)
     }
 
     /// The one that has this name; of numbers that name none, some day or month.
@@ -103,6 +92,14 @@ impl Span {
     /// The same in seconds.
     pub(super) fn length_s(self) -> u64 {
         u64::from(self.days) * 86_400
+    }
+
+    /// How a sentence ends that says that a quota of it is used up.
+    pub(super) fn exceeded(self) -> &'static str {
+        match self.period {
+            Period::Day => "per day exceeded",
+            Period::Month => "per month exceeded",
+        }
     }
 
     fn end_ns(self) -> u64 {

@@ -1,8 +1,8 @@
 //! The named limits, and what is said of one that refuses.
 
 use super::{
-    gcra::{Empty, Quota, Standing},
-    period::Period,
+    gcra::{Empty, Quota},
+    period::Span,
     shown::{Numbers, Pace},
 };
 
@@ -26,24 +26,16 @@ pub enum Policy {
 /// The answer of a policy that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of several, the one with the longest wait.
-    pub policy: Policy,
-    /// Its quota; the user's when [`Policy::Bulk`] or [`Policy::Quota`] refuses.
-    pub quota: Quota,
-    /// Its bucket, the user's when [`Policy::Bulk`] refuses; `remaining` is 0.
-    pub standing: Standing,
+    /// The policy (of several, the one with the longest wait) and how it stands, as header fields show it: nothing remains.
+    pub numbers: Numbers,
     /// Whole seconds, at least 1, rounded up.
     pub retry_after_s: u64,
-    /// What [`Policy::Bulk`] allows at a time.
-    pub bulk_in_flight: u32,
-    /// Where [`Policy::Quota`] refuses: of a day or a month, and how many seconds that one has.
-    pub period: Option<(Period, u64)>,
 }
 
 /// One policy's refusal, not yet weighed against the others'.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused {
-    pub(super) policy: Policy,
+    pub(super) numbers: Numbers,
     pub(super) empty: Empty,
 }
 
@@ -66,9 +58,25 @@ impl Policy {
 }
 
 impl Refused {
-    /// For `map_err`.
-    pub(super) fn by(policy: Policy) -> impl FnOnce(Empty) -> Self {
-        move |empty| Self { policy, empty }
+    /// A token bucket that is empty; for `map_err`, as the others.
+    pub(super) fn by_bucket(policy: Policy, quota: Quota) -> impl FnOnce(Empty) -> Self {
+        move |empty| Self { numbers: Numbers::of_bucket(policy, quota, empty.standing), empty }
+    }
+
+    /// A quota that is used up.
+    pub(super) fn by_span(span: Span) -> impl FnOnce(Empty) -> Self {
+        move |empty| Self { numbers: Numbers::of_span(span, empty.standing), empty }
+    }
+
+    /// Places that are all taken.
+    pub(super) fn by_places(places: u32) -> impl FnOnce(Empty) -> Self {
+        move |empty| Self { numbers: Numbers::of_places(places, empty.standing), empty }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(Refused { numbers, empty }: Refused) -> Self {
+        Self { numbers, retry_after_s: empty.retry_after_s() }
     }
 }
 
@@ -82,38 +90,24 @@ pub(super) fn both<A, B>(first: Result<A, Refused>, second: Result<B, Refused>) 
 }
 
 impl Refusal {
-    /// As header fields show it.
-    #[must_use]
-    pub fn numbers(&self) -> Numbers {
-        let pace = match (self.policy, self.period) {
-            (Policy::Bulk, _) => Pace::Places(u64::from(self.bulk_in_flight)),
-            (_, Some((_, seconds))) => Pace::Period(seconds),
-            (_, None) => Pace::Interval(self.quota.interval_ns()),
-        };
-        Numbers { policy: self.policy, standing: self.standing, pace }
-    }
-
     /// The sentence in the body: which limit, and how large it is.
     #[must_use]
     pub fn detail(&self) -> String {
-        let rate = self.quota.rate();
-        let (which, number, noun, end) = match self.policy {
-            Policy::User => ("per-user limit of ", rate, "request", "per second exceeded"),
-            Policy::Global => ("global limit of ", rate, "request", "per second exceeded"),
-            Policy::Route => ("route limit of ", rate, "request", "per second exceeded"),
-            Policy::Address => ("per-address limit of ", rate, "unauthenticated request", "per second exceeded"),
-            Policy::Bulk => ("per-user limit of ", u64::from(self.bulk_in_flight), "bulk request", "in flight exceeded"),
-            Policy::Quota => ("per-user quota of ", self.standing.limit, "request", self.period_exceeded()),
+        let which = match self.numbers.policy {
+            Policy::User | Policy::Bulk => "per-user limit of ",
+            Policy::Global => "global limit of ",
+            Policy::Route => "route limit of ",
+            Policy::Address => "per-address limit of ",
+            Policy::Quota => "per-user quota of ",
+        };
+        let noun = if self.numbers.policy == Policy::Address { "unauthenticated request" } else { "request" };
+        let (number, noun, end) = match self.numbers.pace {
+            Pace::Bucket(quota) => (quota.rate(), noun, "per second exceeded"),
+            Pace::Span(span) => (self.numbers.capacity(), noun, span.exceeded()),
+            Pace::Places(places) => (u64::from(places), "bulk request", "in flight exceeded"),
         };
         // Joined, not formatted: a refusal must cost less than what it refuses.
         let plural = if number == 1 { " " } else { "s " };
         [which, itoa::Buffer::new().format(number), " ", noun, plural, end].concat()
-    }
-
-    fn period_exceeded(&self) -> &'static str {
-        match self.period {
-            Some((Period::Month, _)) => "per month exceeded",
-            Some((Period::Day, _)) | None => "per day exceeded",
-        }
     }
 }

@@ -37,12 +37,16 @@ pub(super) struct Quotas {
     changed: AtomicBool,
 }
 
-/// Whose quota, and how much it is.
+/// One user's part in a decision: worked out once, before any lock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share<'a> {
-    pub(super) quota: PeriodQuota,
-    pub(super) issuer: &'a str,
-    pub(super) subject: &'a str,
+pub(super) struct Share {
+    quota: PeriodQuota,
+    /// The day or month that it is now.
+    pub(super) span: Span,
+    /// Of the user's counter of that.
+    key: u64,
+    /// Until its end.
+    left_ns: u64,
 }
 
 /// One user's counter of one period.
@@ -76,35 +80,39 @@ impl Quotas {
         quotas
     }
 
-    /// The quota after one request more, charging nothing.
-    pub(super) fn peek(&self, share: Share<'_>, now: Now) -> Result<Standing, Empty> {
-        let span = Span::of(share.quota.period, now.unix_ns);
-        let used = self.used.peek(self.key(share, span)).map_or(0, |used| used.requests);
-        judge(share.quota, used, span.left_ns(now.unix_ns))
+    /// What a user has in the period that the wall clock names.
+    pub(super) fn share(&self, quota: PeriodQuota, issuer: &str, subject: &str, now: Now) -> Share {
+        let span = Span::of(quota.period, now.unix_ns);
+        Share { quota, span, key: self.keys.period(span.id(), issuer, subject), left_ns: span.left_ns(now.unix_ns) }
+    }
+
+    /// Whether there is a request left, charging nothing.
+    pub(super) fn peek(&self, share: Share) -> Result<(), Empty> {
+        share.judge(self.used(share)).map(drop)
     }
 
     /// How it stands.
-    pub(super) fn standing(&self, share: Share<'_>, now: Now) -> Standing {
-        let span = Span::of(share.quota.period, now.unix_ns);
-        let used = self.used.peek(self.key(share, span)).map_or(0, |used| used.requests);
-        standing(share.quota, used, span.left_ns(now.unix_ns))
+    pub(super) fn standing(&self, share: Share) -> Standing {
+        share.standing(self.used(share))
+    }
+
+    fn used(&self, share: Share) -> u64 {
+        self.used.peek(share.key).map_or(0, |used| used.requests)
     }
 
     /// Counts a request if `others` agree, as one step. `others` hears what the quota says, and has the last word. `false`: there
     /// was no room to count it.
     pub(super) fn charge<T, E>(
         &self,
-        share: Share<'_>,
+        share: Share,
         most: usize,
         now: Now,
         others: impl FnOnce(Result<Standing, Empty>) -> Result<T, E>,
     ) -> Result<(T, bool), E> {
-        let span = Span::of(share.quota.period, now.unix_ns);
-        let left = span.left_ns(now.unix_ns);
-        self.used.with(self.key(share, span), |bucket| {
-            let fresh = || Used { requests: 0, period: span.id(), keep_until_s: keep_until_s(now, left) };
-            let used = bucket.value().unwrap_or_else(fresh);
-            let agreed = others(judge(share.quota, used.requests, left))?;
+        let fresh = Used { requests: 0, period: share.span.id(), keep_until_s: keep_until_s(now, share.left_ns) };
+        self.used.with(share.key, |bucket| {
+            let used = bucket.value().unwrap_or(fresh);
+            let agreed = others(share.judge(used.requests))?;
             let counted = bucket.store(Used { requests: used.requests.saturating_add(1), ..used }, most);
             // Read first: all workers share the line. Under the bucket's lock, so that a snapshot that misses this charge finds
             // the mark.
@@ -119,7 +127,7 @@ impl Quotas {
     pub(super) fn sweep(&self, most: usize, now: Now) -> usize {
         let crowded = self.used.len() >= most;
         let second = second(now);
-        let forgotten = self.used.sweep(|used| {
+        let forgotten = self.used.sweep(now.monotonic_ns, |used| {
             let due = used.keep_until_s <= second;
             // Of most of them the calendar is not asked.
             let over = (due || crowded) && Span::named(used.period).is_over(now.unix_ns);
@@ -155,23 +163,22 @@ impl Quotas {
     pub(super) fn snapshot_lost(&self) {
         self.changed.store(true, Relaxed);
     }
-
-    fn key(&self, share: Share<'_>, span: Span) -> u64 {
-        self.keys.period(span.id(), share.issuer, share.subject)
-    }
 }
 
-/// How the quota stands with one request more.
-fn judge(quota: PeriodQuota, used: u64, left_ns: u64) -> Result<Standing, Empty> {
-    if used < quota.requests {
-        return Ok(standing(quota, used + 1, left_ns));
+impl Share {
+    /// How the quota stands with one request more than were used.
+    fn judge(self, used: u64) -> Result<Standing, Empty> {
+        if used < self.quota.requests {
+            return Ok(self.standing(used + 1));
+        }
+        Err(Empty { wait_ns: self.left_ns.max(1), standing: self.standing(used) })
     }
-    Err(Empty { wait_ns: left_ns.max(1), standing: standing(quota, used, left_ns) })
-}
 
-/// "Full again" is at the period's end, also when little is used.
-fn standing(quota: PeriodQuota, used: u64, left_ns: u64) -> Standing {
-    Standing { limit: quota.requests, remaining: quota.requests.saturating_sub(used), full_in_ns: left_ns }
+    /// "Full again" is at the period's end, also when little is used.
+    fn standing(self, used: u64) -> Standing {
+        let PeriodQuota { requests: limit, .. } = self.quota;
+        Standing { limit, remaining: limit.saturating_sub(used), full_in_ns: self.left_ns }
+    }
 }
 
 /// Whole seconds since the process started.

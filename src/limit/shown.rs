@@ -29,12 +29,12 @@ pub struct Numbers {
 /// How what was used comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// One request after each of these many nanoseconds.
-    Interval(u64),
-    /// All of it at the end of a period of so many seconds.
-    Period(u64),
+    /// One request after the other, at this rate.
+    Bucket(Quota),
+    /// All of it when this day or month ends.
+    Span(Span),
     /// So many places, as requests end.
-    Places(u64),
+    Places(u32),
 }
 
 impl From<Numbers> for Shown {
@@ -47,19 +47,24 @@ impl Numbers {
     /// Of a token bucket.
     #[must_use]
     pub fn of_bucket(policy: Policy, quota: Quota, standing: Standing) -> Self {
-        Self { policy, standing, pace: Pace::Interval(quota.interval_ns()) }
+        Self { policy, standing, pace: Pace::Bucket(quota) }
     }
 
     pub(super) fn of_span(span: Span, standing: Standing) -> Self {
-        Self { policy: Policy::Quota, standing, pace: Pace::Period(span.length_s()) }
+        Self { policy: Policy::Quota, standing, pace: Pace::Span(span) }
+    }
+
+    /// Of the places in flight; they come with the user's bucket.
+    pub(super) fn of_places(places: u32, user: Standing) -> Self {
+        Self { policy: Policy::Bulk, standing: user, pace: Pace::Places(places) }
     }
 
     /// Seconds in which the whole quota is given out, rounded up; none where that is not a matter of time.
     #[must_use]
     pub fn window_s(&self) -> Option<u64> {
         match self.pace {
-            Pace::Interval(interval_ns) => Some(self.standing.limit.saturating_mul(interval_ns).div_ceil(SECOND_NS)),
-            Pace::Period(seconds) => Some(seconds),
+            Pace::Bucket(quota) => Some(quota.capacity_ns().div_ceil(SECOND_NS)),
+            Pace::Span(span) => Some(span.length_s()),
             Pace::Places(_) => None,
         }
     }
@@ -68,8 +73,8 @@ impl Numbers {
     #[must_use]
     pub fn capacity(&self) -> u64 {
         match self.pace {
-            Pace::Interval(_) | Pace::Period(_) => self.standing.limit,
-            Pace::Places(places) => places,
+            Pace::Bucket(_) | Pace::Span(_) => self.standing.limit,
+            Pace::Places(places) => u64::from(places),
         }
     }
 
@@ -80,8 +85,8 @@ impl Numbers {
         match self.pace {
             _ if remaining >= limit => None,
             // The bucket is full when all that is missing beyond the next one has come, too.
-            Pace::Interval(interval_ns) => Some(full_in_ns.saturating_sub(interval_ns.saturating_mul(limit - remaining - 1))),
-            Pace::Period(_) => Some(full_in_ns),
+            Pace::Bucket(quota) => Some(full_in_ns.saturating_sub(quota.interval_ns().saturating_mul(limit - remaining - 1))),
+            Pace::Span(_) => Some(full_in_ns),
             Pace::Places(_) => None,
         }
     }

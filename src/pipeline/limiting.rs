@@ -29,7 +29,7 @@ impl Walk<'_> {
             }
             Err(refusal) => {
                 self.refuse(refusal)?;
-                Ok(self.state.limits.no_charge(&self.gateway.limits, refusal.standing))
+                Ok(self.state.limits.no_charge(&self.gateway.limits, refusal.numbers.standing))
             }
         }
     }
@@ -44,7 +44,7 @@ impl Walk<'_> {
 
     /// A limit refuses: the answer, unless limits are only tried.
     fn refuse(&mut self, refusal: Refusal) -> Result<(), Rejection> {
-        self.judged[refusal.policy as usize] = Judged::Refused;
+        self.judged[refusal.numbers.policy as usize] = Judged::Refused;
         if !self.gateway.limits.dry_run {
             return Err(Rejection::RateLimited(refusal));
         }
@@ -75,13 +75,18 @@ impl Walk<'_> {
     /// The user's bucket and quota as they are, for an answer that charges nothing.
     pub(super) fn show_user(&mut self, principal: &VerifiedToken) {
         let caller = self.caller(principal);
-        let also = [self.state.limits.quota_numbers(&caller, self.now), None, None];
+        let also = [self.quota_as_it_is(&caller), None, None];
         self.shown = Some(Shown { main: self.user_as_it_is(&caller), also });
     }
 
     fn user_as_it_is(&self, caller: &Caller<'_>) -> Numbers {
         let standing = self.state.limits.user_standing(caller, self.now);
         Numbers::of_bucket(Policy::User, caller.terms.per_user, standing)
+    }
+
+    /// Only the IETF's fields show it beside another policy.
+    fn quota_as_it_is(&self, caller: &Caller<'_>) -> Option<Numbers> {
+        self.gateway.ietf_headers.then(|| self.state.limits.quota_numbers(caller, self.now)).flatten()
     }
 
     /// User, route, quota and global, judged and charged together; on exempt routes global and the places in flight.
@@ -99,7 +104,7 @@ impl Walk<'_> {
         }
         let main = Numbers::of_bucket(Policy::User, caller.terms.per_user, admission.user);
         // Exempt routes do not charge the quota, and show it as it is.
-        let quota = admission.quota.or_else(|| self.state.limits.quota_numbers(&caller, self.now));
+        let quota = admission.quota.or_else(|| self.quota_as_it_is(&caller));
         self.shown = Some(Shown { main, also: [admission.route, quota, None] });
         Ok(admission.bulk)
     }
@@ -107,13 +112,13 @@ impl Walk<'_> {
     /// A refusal shows the policy that refuses. The IETF's field of policies should not change from one response to the next, so
     /// it keeps the others of a user's request.
     pub(super) fn shown_refusal(&self, refusal: &Refusal) -> Shown {
-        let main = refusal.numbers();
+        let main = refusal.numbers;
         let (true, Some(principal)) = (self.gateway.ietf_headers, &self.principal) else { return main.into() };
         let (caller, limits) = (self.caller(principal), &self.state.limits);
         let route = if let Target::Route(index) = self.target { self.gateway.routes.get(index.0) } else { None };
         let charge = charge_of(route);
         let user = Some(self.user_as_it_is(&caller));
-        let others = [user, limits.route_numbers(charge, self.now), limits.quota_numbers(&caller, self.now)];
+        let others = [user, limits.route_numbers(charge, self.now), self.quota_as_it_is(&caller)];
         Shown { main, also: others.map(|other| other.filter(|other| other.policy != main.policy)) }
     }
 

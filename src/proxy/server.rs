@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::{Gateway, Listener, ListenerAddress},
     observe::{LogQueue, Metrics, RequestIds},
-    remote::{Found, LimitStateFile, read_limit_state},
+    remote::{Found, LimitStateFile},
     state::State,
     time::Now,
 };
@@ -44,7 +44,7 @@ pub enum RunError {
     Bind(ListenerAddress, io::Error),
     /// TLS of a listener cannot be set up.
     Tls(TlsError),
-    /// `limits.state_file` is there, and cannot be read.
+    /// `limits.state_file` is another process's, or is there and cannot be read.
     LimitState(PathBuf, io::Error),
     /// The log's file cannot be written.
     Log(PathBuf, io::Error),
@@ -60,6 +60,11 @@ impl fmt::Display for RunError {
             }
             Self::Bind(address, error) => write!(formatter, "cannot listen on {address}: {error}"),
             Self::Tls(error) => write!(formatter, "{error}"),
+            Self::LimitState(path, error) if error.kind() == io::ErrorKind::WouldBlock => write!(
+                formatter,
+                "{} is in use by another gateway that runs: stop that one, or give this one a `limits.state_file` of its own",
+                path.display()
+            ),
             Self::LimitState(path, error) => write!(formatter, "cannot read the state of quotas in {}: {error}", path.display()),
             Self::Log(path, error) => write!(formatter, "cannot write the log to {}: {error}", path.display()),
             Self::System(error) => write!(formatter, "{error}"),
@@ -274,14 +279,16 @@ pub(super) fn share(gateway: Gateway, log: Arc<LogQueue>, clock: Clock) -> Resul
 /// The state of a start: empty but for the quotas that were kept.
 fn restore(gateway: &Gateway, now: Now) -> Result<(State, Option<LimitStateFile>), RunError> {
     let Some(path) = gateway.state_file.clone() else { return Ok((State::new(gateway), None)) };
-    let found = read_limit_state(&path).map_err(|error| RunError::LimitState(path.clone(), error))?;
+    let unusable = |error| RunError::LimitState(path.clone(), error);
+    let file = LimitStateFile::take(path.clone()).map_err(unusable)?;
+    let found = file.read().map_err(unusable)?;
     let state = match &found {
         Found::Kept(kept) => State::restored(gateway, kept, now),
         Found::Nothing | Found::Damaged(..) => State::new(gateway),
     };
     let level = if matches!(found, Found::Damaged(..)) { log::Level::Error } else { log::Level::Info };
     log::log!(target: "limits", level, "{}: {found}", path.display());
-    Ok((state, Some(LimitStateFile::new(path))))
+    Ok((state, Some(file)))
 }
 
 fn spawn_worker(number: usize, clock: Clock, sockets: Vec<(Bound, Serving<App>)>) -> io::Result<()> {

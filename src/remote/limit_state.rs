@@ -2,6 +2,9 @@
 //! has changed, and at the end.
 //!
 //! Invariants
+//! - One process has it at a time: of two that write it, each would undo what the other counted. The lock (`flock`) is on a file
+//!   beside, `NAME.lock`, because each write gives the name to another file; the system lets go of it when the process ends, however
+//!   it ends. That file is empty, and stays: to remove it would take it from who is about to lock it.
 //! - A crash leaves the old file or the new one, whole: at most the last second is lost.
 //! - A file that is damaged is put aside as `NAME.damaged` and said to be: everybody begins with a full quota then, and what could
 //!   be saved of it by hand is not written over. One that cannot be read ends the start: it would be written over.
@@ -15,8 +18,11 @@ use crate::{
     limit::{Damage, Kept, LimitState},
     time::Now,
 };
+use rustix::fs::{Mode, OFlags};
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -35,23 +41,76 @@ pub enum Found {
     Damaged(Damage, PathBuf),
 }
 
-/// Reads the file, and puts it aside when it is damaged.
-///
-/// # Errors
-/// The operating system's: it is there, and cannot be read or put aside.
-pub fn read_limit_state(path: &Path) -> io::Result<Found> {
-    let bytes = match read_bytes(path, LONGEST) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error),
-    };
-    match Kept::decode(&bytes) {
-        Ok(kept) => Ok(Found::Kept(kept)),
-        Err(damage) => {
-            let aside = beside(path)?;
-            fs::rename(path, &aside)?;
-            Ok(Found::Damaged(damage, aside))
+/// The file, from start to end; nobody else's meanwhile.
+#[derive(Debug)]
+pub struct LimitStateFile {
+    path: PathBuf,
+    /// None where the file system has no locks.
+    _lock: Option<File>,
+    /// Whether the last write failed. One writes at a time: an older snapshot never replaces a newer one.
+    failing: Mutex<bool>,
+}
+
+impl LimitStateFile {
+    /// Takes it for this process. Nothing is written yet.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has it; otherwise the operating system's.
+    pub fn take(path: PathBuf) -> io::Result<Self> {
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock, failing: Mutex::new(false) })
+    }
+
+    /// Reads the file, and puts it aside when it is damaged.
+    ///
+    /// # Errors
+    /// The operating system's; it is there, and cannot be read or put aside.
+    pub fn read(&self) -> io::Result<Found> {
+        let bytes = match read_bytes(&self.path, LONGEST) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        };
+        match Kept::decode(&bytes) {
+            Ok(kept) => Ok(Found::Kept(kept)),
+            Err(damage) => {
+                let aside = beside(&self.path)?;
+                fs::rename(&self.path, &aside)?;
+                Ok(Found::Damaged(damage, aside))
+            }
         }
+    }
+
+    /// Writes what has changed, if anything has. Blocks, on some disks for long.
+    pub fn write(&self, limits: &LimitState, now: Now) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(snapshot) = limits.quota_snapshot(now) else { return };
+        let result = write_whole(&self.path, &snapshot, Like { owner: None, mode: 0o600, old: Old::Goes }).map(drop);
+        match &result {
+            Ok(()) if *failing => log::info!(target: "limits", "{} is written again", self.path.display()),
+            Ok(()) => {}
+            Err(error) => {
+                limits.quota_snapshot_lost();
+                if !*failing {
+                    log::error!(target: "limits", "quotas are not kept: {} cannot be written: {error}", self.path.display());
+                }
+            }
+        }
+        *failing = result.is_err();
+    }
+}
+
+/// Locks `NAME.lock`. A link in its place is not followed: a stranger who can make one must not choose what we lock.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
+    name.push(".lock");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path.with_file_name(name), flags, Mode::RUSR | Mode::WUSR)?);
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -77,40 +136,6 @@ impl fmt::Display for Found {
                 aside.display()
             ),
         }
-    }
-}
-
-/// The file, from start to end.
-#[derive(Debug)]
-pub struct LimitStateFile {
-    path: PathBuf,
-    /// Whether the last write failed. One writes at a time: an older snapshot never replaces a newer one.
-    failing: Mutex<bool>,
-}
-
-impl LimitStateFile {
-    /// Nothing is written yet.
-    #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, failing: Mutex::new(false) }
-    }
-
-    /// Writes what has changed, if anything has. Blocks, on some disks for long.
-    pub fn write(&self, limits: &LimitState, now: Now) {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(snapshot) = limits.quota_snapshot(now) else { return };
-        let result = write_whole(&self.path, &snapshot, Like { owner: None, mode: 0o600, old: Old::Goes }).map(drop);
-        match &result {
-            Ok(()) if *failing => log::info!(target: "limits", "{} is written again", self.path.display()),
-            Ok(()) => {}
-            Err(error) => {
-                limits.quota_snapshot_lost();
-                if !*failing {
-                    log::error!(target: "limits", "quotas are not kept: {} cannot be written: {error}", self.path.display());
-                }
-            }
-        }
-        *failing = result.is_err();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Outcome, Rejection, Reply};
 use crate::{
     auth::InvalidReason,
-    limit::{Period, Policy, Quota, Refusal, Standing},
+    limit::{Numbers, Policy, Quota, Refusal, Standing},
     validate::RecordsError,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -44,14 +44,9 @@ fn check(rejection: &Rejection, status: u16, code: &str, message: &str, fields: 
 }
 
 fn refusal(policy: Policy) -> Refusal {
-    Refusal {
-        policy,
-        quota: Quota::new(100, 150).expect("a quota"),
-        standing: Standing { limit: 150, remaining: 0, full_in_ns: 1 },
-        retry_after_s: 7,
-        bulk_in_flight: 4,
-        period: (policy == Policy::Quota).then_some((Period::Day, 86_400)),
-    }
+    let standing = Standing { limit: 150, remaining: 0, full_in_ns: 1 };
+    let quota = Quota::new(100, 150).expect("a quota");
+    Refusal { numbers: Numbers::of_bucket(policy, quota, standing), retry_after_s: 7 }
 }
 
 fn parameter() -> Rejection {

@@ -1,6 +1,5 @@
 //! Whatever a key server does: known keys go on, nothing grows, and the log says why.
 use super::*;
-use std::fs;
 use support::{DEADLINE, NOBODY};
 
 /// What can be said of a body without end: how long it is, nothing, in chunks; and heads without end.
@@ -61,18 +60,11 @@ fn a_dead_or_flooding_issuer_delays_nobody_whose_key_is_known() {
     }
 }
 
-/// The most memory that the process ever held, in KiB.
-fn peak_memory(gateway: &Gateway) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 #[test]
 fn a_gigabyte_is_neither_kept_nor_read() {
     let pool = Pool::new();
     let gateway = pool.start("refresh = \"1s\"\nrefresh_cooldown = \"1s\"");
-    let (before, mut rounds) = (peak_memory(&gateway), 0);
+    let (before, mut rounds) = (gateway.status("VmHWM"), 0);
     for serving in gigabytes() {
         pool.server.switch(serving);
         rounds += 1;
@@ -80,7 +72,7 @@ fn a_gigabyte_is_neither_kept_nor_read() {
         gateway.poll("a failed fetch", || (gateway.metric(&refreshes("failed")) > failed).then_some(()));
     }
     gateway.poll("none of them was read to its end", || (pool.server.given_up() >= rounds).then_some(()));
-    let grown = peak_memory(&gateway) - before;
+    let grown = gateway.status("VmHWM") - before;
     assert!(grown < 24 * 1024, "{grown} KiB more after {rounds} answers of a gigabyte");
 }
 
@@ -103,14 +95,14 @@ fn rubbish() -> Vec<String> {
 fn a_megabyte_of_rubbish_stays_a_megabyte() {
     let pool = Pool::new();
     let gateway = pool.start("refresh = \"1s\"\nrefresh_cooldown = \"1s\"");
-    let before = peak_memory(&gateway);
+    let before = gateway.status("VmHWM");
     for set in rubbish() {
         pool.server.switch(KeyServing::Good(set));
         let failed = gateway.metric(&refreshes("failed"));
         gateway.poll("a failed fetch", || (gateway.metric(&refreshes("failed")) > failed).then_some(()));
     }
     gateway.stdout.wait("it was read to its end", DEADLINE, |line| line.contains("no key in the set can be used").then_some(()));
-    let grown = peak_memory(&gateway) - before;
+    let grown = gateway.status("VmHWM") - before;
     assert!(grown < 24 * 1024, "{grown} KiB more");
     assert_eq!(status(&gateway, &pool.issuer.user("ada")), 200);
 }

@@ -1,5 +1,4 @@
 //! Secrets, and the search for any part of them.
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{collections::HashMap, fmt::Write};
 
@@ -16,17 +15,6 @@ pub struct Secrets {
 /// As Basic credentials have it.
 pub fn base64(text: &str) -> String {
     STANDARD.encode(text)
-}
-
-/// A service account, as its file has it.
-pub fn account(client_id: &str, secret: &str) -> String {
-    let mut hash = String::new();
-    for byte in digest(&SHA256, secret.as_bytes()).as_ref() {
-        write!(hash, "{byte:02x}").expect("writing to a string");
-    }
-    format!(
-        "[[service_accounts]]\nname = \"{client_id}\"\nclient_id = \"{client_id}\"\nsecret_sha256 = \"{hash}\"\nscopes = [\"read\"]\n"
-    )
 }
 
 impl Secrets {

@@ -151,6 +151,13 @@ impl Gateway {
         self.process.id()
     }
 
+    /// A number from the system's status of its process: `Threads`, or kibibytes as `VmRSS`.
+    pub fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next());
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {status}"))
+    }
+
     /// A file beside the configuration.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -223,6 +230,12 @@ impl Gateway {
         self.signal("HUP");
         self.wait_metric(RELOADS, before + 1.0);
         self.metric("stackflow_gateway_config_last_reload_success") > 0.5
+    }
+
+    /// Reloads; what has changed in the files is in force.
+    #[track_caller]
+    pub fn take_up(&self) {
+        assert!(self.reload(), "{}", self.written());
     }
 
     /// Writes another configuration over its own.

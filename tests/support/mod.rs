@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary includes this module and uses its own part of it")]
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
+mod account;
 mod answer;
 mod backend;
 mod certificates;
@@ -22,6 +23,7 @@ mod setup;
 mod trial;
 mod world;
 
+pub use account::account;
 pub use answer::read_answer;
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
 pub use certificates::{Authority, Certificate, tls_before, tls_upstream};

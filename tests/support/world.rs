@@ -32,6 +32,18 @@ impl World {
         Self { gateway, backend, issuer, bearer }
     }
 
+    /// What its gateway would run with after `change`, issuer and upstream being the same.
+    pub fn changed(&self, change: impl FnOnce(Setup) -> Setup) -> String {
+        change(Setup::new(self.backend.address(), &self.issuer)).toml()
+    }
+
+    /// The gateway takes that up.
+    #[track_caller]
+    pub fn take_up(&self, change: impl FnOnce(Setup) -> Setup) {
+        self.gateway.rewrite(&self.changed(change));
+        self.gateway.take_up();
+    }
+
     /// The header by which `ada` is known.
     pub fn auth(&self) -> (&str, &str) {
         ("Authorization", &self.bearer)

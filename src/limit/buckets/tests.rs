@@ -46,6 +46,51 @@ fn a_bound_lowered_below_what_is_there_keeps_it_and_takes_nothing_new() {
     assert_eq!(buckets.len(), 3);
 }
 
+/// A key of the first shard.
+fn neighbour(index: u64) -> u64 {
+    key(index) & !(0xffff << SHARD_BIT)
+}
+
+#[test]
+fn a_crowded_shard_takes_no_new_key_and_keeps_who_is_there() {
+    let buckets = Buckets::new(0);
+    let store = |index| buckets.with(neighbour(index), |bucket| bucket.store(index, usize::MAX));
+    assert_eq!((0..3_000).filter(|index| store(*index)).count(), MOST_PER_SHARD);
+    assert_eq!(buckets.len(), MOST_PER_SHARD);
+    assert!(store(0) && !store(9_999), "known keys are written on");
+    assert!(buckets.with(key(9_999) | 1 << SHARD_BIT, |bucket| bucket.store(1, usize::MAX)), "other shards have room");
+    buckets.with(neighbour(0), |bucket| bucket.update(|_| None));
+    assert!(store(9_999) && !store(0), "who goes makes room for one");
+}
+
+/// What growing, making room in place and a sweep touch under one lock: entries, and slots that are looked at. Keys come and go, so
+/// that a table whose slots are used up by what is gone meets each of its ways to make room.
+#[test]
+fn a_lock_is_held_for_so_many_entries_and_slots_at_most() {
+    let buckets = Buckets::new(0);
+    let room = || buckets.shards[0].0.read().expect("BUG: nothing panicked").capacity();
+    let (mut largest, mut index) = (0, 0_u64);
+    for live in [800, 1_000, 1_700, 1_790, 1_900] {
+        for _ in 0..10_000 {
+            buckets.with(neighbour(index), |bucket| {
+                let _ = bucket.store(index, usize::MAX);
+            });
+            buckets.with(neighbour(index.saturating_sub(live)), |bucket| bucket.update(|_| None));
+            index += 1;
+            largest = largest.max(room());
+        }
+    }
+    assert!((1_700..=MOST_PER_SHARD).contains(&buckets.len()), "{}", buckets.len());
+    assert!(largest <= 2 * (MOST_PER_SHARD + 1), "room for {largest}");
+}
+
+#[test]
+fn a_hundred_million_random_keys_do_not_crowd_a_shard() {
+    let mean = 100_000_000.0 / f64::from(u32::try_from(shards(100_000_000)).expect("BUG: few"));
+    // Six standard deviations: one shard of a billion.
+    assert!(mean + 6.0 * f64::sqrt(mean) < f64::from(u32::try_from(MOST_PER_SHARD).expect("BUG: few")), "{mean}");
+}
+
 #[test]
 fn many_threads_fill_it_to_the_bound_exactly() {
     let buckets = Buckets::new(1_000);
@@ -61,14 +106,14 @@ fn many_threads_fill_it_to_the_bound_exactly() {
 fn a_sweep_looks_at_every_shard() {
     let buckets = Buckets::new(0);
     assert!((0..1_000).all(|index| store(&buckets, index, index, 1_000)));
-    assert_eq!((buckets.sweep(|_| None), buckets.len()), (1_000, 0));
+    assert_eq!((buckets.sweep(0, |_| None), buckets.len()), (1_000, 0));
 }
 
 #[test]
 fn a_sweep_locks_one_shard_at_a_time() {
     let buckets = Buckets::new(0);
     assert!((0..200).all(|index| store(&buckets, index, index, 200)));
-    buckets.sweep(|value| {
+    buckets.sweep(0, |value| {
         let locked = buckets.shards.iter().filter(|shard| shard.0.try_read().is_err()).count();
         assert_eq!(locked, 1);
         Some(value)
@@ -79,7 +124,7 @@ fn a_sweep_locks_one_shard_at_a_time() {
 fn a_sweep_forgets_what_it_is_told_to_and_rewrites_the_rest() {
     let buckets = Buckets::new(0);
     assert!((0..100).all(|index| store(&buckets, index, index, 100)));
-    assert_eq!(buckets.sweep(|value| (value % 2 == 0).then_some(value + 1_000)), 50);
+    assert_eq!(buckets.sweep(0, |value| (value % 2 == 0).then_some(value + 1_000)), 50);
     assert_eq!((buckets.len(), buckets.peek(key(4)), buckets.peek(key(5))), (50, Some(1_004), None));
 }
 
@@ -87,8 +132,19 @@ fn a_sweep_forgets_what_it_is_told_to_and_rewrites_the_rest() {
 fn what_a_sweep_forgot_makes_room() {
     let buckets = Buckets::new(1);
     assert!(store(&buckets, 1, 10, 1));
-    assert_eq!(buckets.sweep(|_| None), 1);
+    assert_eq!(buckets.sweep(0, |_| None), 1);
     assert!(store(&buckets, 2, 20, 1));
+}
+
+#[test]
+fn a_time_before_what_was_forgotten_becomes_that_and_never_an_earlier_one() {
+    let buckets = Buckets::<u64>::new(0);
+    let judged_as_of = |now| (buckets.not_before_forgotten(now), buckets.with(1, |bucket| bucket.not_before_forgotten(now)));
+    assert_eq!(judged_as_of(0), (0, 0));
+    buckets.sweep(SWEEP_SLACK_NS + 7, Some);
+    assert_eq!([0, 7, 8].map(judged_as_of), [(7, 7), (7, 7), (8, 8)]);
+    buckets.sweep(SWEEP_SLACK_NS + 3, Some);
+    assert_eq!(judged_as_of(0), (7, 7));
 }
 
 #[test]
@@ -112,7 +168,7 @@ fn after_a_flood_a_sweep_gives_the_memory_back() {
     let buckets = Buckets::new(0);
     assert!((0..200_000).all(|index| store(&buckets, index, index, 200_000)));
     assert!(capacity(&buckets) >= 200_000);
-    buckets.sweep(|value| (value < 10).then_some(value));
+    buckets.sweep(0, |value| (value < 10).then_some(value));
     assert!(capacity(&buckets) < 200, "{}", capacity(&buckets));
     assert!((0..10).all(|index| buckets.peek(key(index)) == Some(index)));
 }
@@ -159,6 +215,13 @@ fn a_key_is_its_own_hash() {
     let mut of_bytes = KeyIsHash::default();
     of_bytes.write(&[1, 1, 1, 1, 1, 1, 1, 1, 1]);
     assert_eq!(of_bytes.finish(), 0x0101_0101_0101_0100);
+}
+
+#[test]
+fn who_looks_at_all_entries_holds_no_lock_meanwhile() {
+    let buckets = Buckets::new(0);
+    assert!((0..200).all(|index| store(&buckets, index, index, 200)));
+    buckets.each(|key, value| buckets.with(key, |bucket| assert!(bucket.store(value, 200))));
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! All policies together: what refuses, what is charged, what the answer says; then a simulation and threads.
 
 use super::{
-    super::{gcra::tests::quota, plans::Plans},
+    super::{
+        gcra::tests::quota,
+        period::{Period, Span},
+        plans::Plans,
+        shown::Pace,
+    },
     *,
 };
 use std::{collections::BTreeMap, fmt::Write};
 
+mod late;
 mod policies;
 mod simulation;
 mod threads;
@@ -64,8 +70,11 @@ fn the_user_past_the_burst_is_refused_with_the_users_numbers() {
     let (state, limits) = (LimitState::new(10), limits());
     spend(&state, &limits, "ann", 100, 0);
     let refusal = ask(&state, &limits, "ann", 0).expect_err("BUG: the burst is spent");
-    assert_eq!((refusal.policy, refusal.quota, refusal.retry_after_s), (Policy::User, limits.per_user, 1));
-    assert_eq!(refusal.standing, Standing { limit: 100, remaining: 0, full_in_ns: SECOND });
+    assert_eq!(
+        (refusal.numbers.policy, refusal.numbers.pace, refusal.retry_after_s),
+        (Policy::User, Pace::Bucket(limits.per_user), 1)
+    );
+    assert_eq!(refusal.numbers.standing, Standing { limit: 100, remaining: 0, full_in_ns: SECOND });
 }
 
 #[test]
@@ -73,8 +82,11 @@ fn past_the_global_burst_everyone_is_refused_with_the_global_numbers() {
     let (state, limits) = (LimitState::new(10), limits());
     spend_global(&state, &limits, 10_000, 0);
     let refusal = ask(&state, &limits, "ann", 0).expect_err("BUG: the burst is spent");
-    assert_eq!((refusal.policy, refusal.quota, refusal.retry_after_s), (Policy::Global, limits.global, 1));
-    assert_eq!(refusal.standing, Standing { limit: 10_000, remaining: 0, full_in_ns: 2 * SECOND });
+    assert_eq!(
+        (refusal.numbers.policy, refusal.numbers.pace, refusal.retry_after_s),
+        (Policy::Global, Pace::Bucket(limits.global), 1)
+    );
+    assert_eq!(refusal.numbers.standing, Standing { limit: 10_000, remaining: 0, full_in_ns: 2 * SECOND });
     assert_eq!(state.admit_anonymous(&limits, Charge::User, at(0)), Err(refusal));
 }
 
@@ -100,7 +112,7 @@ fn longest(user_rate: u64, global_rate: u64, expected: Policy) {
     let state = LimitState::new(10);
     let limits = Limits { per_user: quota(user_rate, 1), global: quota(global_rate, 1), ..limits() };
     spend(&state, &limits, "ann", 1, 0);
-    assert_eq!(ask(&state, &limits, "ann", 0).expect_err("BUG: both are spent").policy, expected);
+    assert_eq!(ask(&state, &limits, "ann", 0).expect_err("BUG: both are spent").numbers.policy, expected);
 }
 
 #[test]
@@ -154,8 +166,8 @@ fn an_exempt_route_refuses_past_the_places_with_the_users_numbers() {
     let held: Vec<_> = (0..4).map(|_| ask_exempt(&state, &limits, "ann", 0)).collect();
     assert!(held.iter().all(Result::is_ok));
     let refusal = ask_exempt(&state, &limits, "ann", 0).expect_err("BUG: four are in flight");
-    assert_eq!((refusal.policy, refusal.retry_after_s, refusal.bulk_in_flight), (Policy::Bulk, 1, 4));
-    assert_eq!(refusal.standing, Standing { limit: 100, remaining: 0, full_in_ns: 300 * MS });
+    assert_eq!((refusal.numbers.policy, refusal.retry_after_s, refusal.numbers.pace), (Policy::Bulk, 1, Pace::Places(4)));
+    assert_eq!(refusal.numbers.standing, Standing { limit: 100, remaining: 0, full_in_ns: 300 * MS });
     assert_eq!(state.global_tokens(&limits, at(0)), 9_966, "a refusal costs nothing globally");
     drop(held);
     assert!(ask_exempt(&state, &limits, "ann", 0).is_ok());
@@ -165,7 +177,7 @@ fn an_exempt_route_refuses_past_the_places_with_the_users_numbers() {
 fn an_exempt_route_that_global_refuses_takes_no_place() {
     let (state, limits) = (LimitState::new(10), Limits { global: quota(1, 1), bulk_in_flight: 1, ..limits() });
     spend_global(&state, &limits, 1, 0);
-    assert_eq!(ask_exempt(&state, &limits, "ann", 0).expect_err("BUG: spent").policy, Policy::Global);
+    assert_eq!(ask_exempt(&state, &limits, "ann", 0).expect_err("BUG: spent").numbers.policy, Policy::Global);
     assert!(ask_exempt(&state, &limits, "ann", SECOND).is_ok());
 }
 
@@ -175,12 +187,12 @@ fn an_exempt_route_reports_global_when_its_wait_is_longer_than_a_second() {
     let _held = ask_exempt(&state, &limits, "ann", 0).expect("BUG: full");
     limits.global = quota(1, 1);
     spend_global(&state, &limits, 1, SECOND);
-    assert_eq!(ask_exempt(&state, &limits, "ann", SECOND).expect_err("BUG: in flight").policy, Policy::Bulk);
+    assert_eq!(ask_exempt(&state, &limits, "ann", SECOND).expect_err("BUG: in flight").numbers.policy, Policy::Bulk);
     limits.global = quota(1, 3);
     spend_global(&state, &limits, 2, SECOND);
     limits.global = quota(1, 1);
     let refusal = ask_exempt(&state, &limits, "ann", SECOND).expect_err("BUG: in flight and spent");
-    assert_eq!((refusal.policy, refusal.retry_after_s), (Policy::Global, 3));
+    assert_eq!((refusal.numbers.policy, refusal.retry_after_s), (Policy::Global, 3));
 }
 
 #[test]
@@ -215,7 +227,7 @@ fn a_new_user_at_the_bound_is_admitted_by_global_alone_and_counted() {
     spend(&state, &limits, "bob", 150, 0);
     assert_eq!((state.users(), state.overflow(), state.global_tokens(&limits, at(0))), (1, 150, 9_849));
     spend(&state, &limits, "ann", 99, 0);
-    assert_eq!(ask(&state, &limits, "ann", 0).expect_err("BUG: spent").policy, Policy::User);
+    assert_eq!(ask(&state, &limits, "ann", 0).expect_err("BUG: spent").numbers.policy, Policy::User);
     assert_eq!(state.overflow(), 150);
 }
 
@@ -231,7 +243,7 @@ fn a_new_user_at_the_bound_of_an_exempt_route_is_admitted_without_a_place_and_co
 fn at_the_bound_global_still_refuses_and_that_is_not_counted() {
     let (state, limits) = (LimitState::new(0), Limits { max_users: 0, global: quota(1, 1), ..limits() });
     spend(&state, &limits, "ann", 1, 0);
-    assert_eq!(ask(&state, &limits, "bob", 0).expect_err("BUG: spent").policy, Policy::Global);
+    assert_eq!(ask(&state, &limits, "bob", 0).expect_err("BUG: spent").numbers.policy, Policy::Global);
     assert_eq!(state.overflow(), 1);
 }
 
@@ -302,8 +314,11 @@ fn past_an_addresss_burst_it_is_refused_with_the_addresss_numbers() {
         |address: [u8; 4]| state.charge_address(&limits, IpAddr::from(address), at(0)).map(|charge| charge.standing.remaining);
     assert_eq!((charge([192, 0, 2, 1]), charge([192, 0, 2, 1])), (Ok(1), Ok(0)));
     let refusal = charge([192, 0, 2, 1]).expect_err("BUG: spent");
-    assert_eq!((refusal.policy, refusal.quota, refusal.retry_after_s), (Policy::Address, limits.per_address, 1));
-    assert_eq!(refusal.standing, Standing { limit: 2, remaining: 0, full_in_ns: 200 * MS });
+    assert_eq!(
+        (refusal.numbers.policy, refusal.numbers.pace, refusal.retry_after_s),
+        (Policy::Address, Pace::Bucket(limits.per_address), 1)
+    );
+    assert_eq!(refusal.numbers.standing, Standing { limit: 2, remaining: 0, full_in_ns: 200 * MS });
     assert_eq!(charge([192, 0, 2, 2]), Ok(1));
     assert_eq!(state.global_tokens(&limits, at(0)), 10_000);
 }
@@ -318,22 +333,24 @@ fn a_refunded_address_is_as_before() {
     assert_eq!(state.address_standing(&limits, address, at(0)).remaining, 2_000);
 }
 
-/// The sentence of a policy's refusal.
-fn detail(policy: Policy, rate: u64, bulk_in_flight: u32, expected: &str) {
-    let quota = quota(rate, 1);
-    let refusal = Refusal { policy, quota, standing: quota.standing(0, 0), retry_after_s: 1, bulk_in_flight, period: None };
-    assert_eq!(refusal.detail(), expected);
+/// The sentence of a refusal.
+fn detail(numbers: Numbers, expected: &str) {
+    assert_eq!(Refusal { numbers, retry_after_s: 1 }.detail(), expected);
 }
 
 #[test]
 fn the_sentence_names_the_limit_and_its_size() {
-    detail(Policy::User, 100, 4, "per-user limit of 100 requests per second exceeded");
-    detail(Policy::Global, 5_000, 4, "global limit of 5000 requests per second exceeded");
-    detail(Policy::Address, 1_000, 4, "per-address limit of 1000 unauthenticated requests per second exceeded");
-    detail(Policy::Bulk, 100, 4, "per-user limit of 4 bulk requests in flight exceeded");
-    detail(Policy::User, 1, 4, "per-user limit of 1 request per second exceeded");
-    detail(Policy::Route, 10, 4, "route limit of 10 requests per second exceeded");
-    detail(Policy::Bulk, 100, 1, "per-user limit of 1 bulk request in flight exceeded");
+    let standing = Standing { limit: 7, remaining: 0, full_in_ns: 1 };
+    let bucket = |policy, rate| Numbers::of_bucket(policy, quota(rate, 7), standing);
+    detail(bucket(Policy::User, 100), "per-user limit of 100 requests per second exceeded");
+    detail(bucket(Policy::Global, 5_000), "global limit of 5000 requests per second exceeded");
+    detail(bucket(Policy::Address, 1_000), "per-address limit of 1000 unauthenticated requests per second exceeded");
+    detail(bucket(Policy::User, 1), "per-user limit of 1 request per second exceeded");
+    detail(bucket(Policy::Route, 10), "route limit of 10 requests per second exceeded");
+    detail(Numbers::of_places(4, standing), "per-user limit of 4 bulk requests in flight exceeded");
+    detail(Numbers::of_places(1, standing), "per-user limit of 1 bulk request in flight exceeded");
+    detail(Numbers::of_span(Span::of(Period::Day, 0), standing), "per-user quota of 7 requests per day exceeded");
+    detail(Numbers::of_span(Span::of(Period::Month, 0), standing), "per-user quota of 7 requests per month exceeded");
 }
 
 #[test]
@@ -400,7 +417,7 @@ fn a_flood_of_new_subjects_does_not_free_a_user_who_is_limited() {
     for round in 0..9 {
         (0..200).for_each(|stranger| spend(&state, &limits, &format!("{round}-{stranger}"), 1, 0));
         state.sweep(&limits, at(SECOND / 2));
-        assert_eq!(ask(&state, &limits, "ann", SECOND / 2).expect_err("BUG: still limited").policy, Policy::User);
+        assert_eq!(ask(&state, &limits, "ann", SECOND / 2).expect_err("BUG: still limited").numbers.policy, Policy::User);
     }
     assert_eq!((state.users(), state.overflow()), (50, 9 * 200 - 49));
     assert!(ask(&state, &limits, "ann", SECOND).is_ok() && ask(&state, &limits, "ann", SECOND).is_err());

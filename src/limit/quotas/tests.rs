@@ -1,7 +1,7 @@
 //! Quotas by day and month: exact under races, under every clock, and over restarts.
 
 use super::*;
-use crate::limit::{Damage, Period};
+use crate::limit::{Damage, Period, random::Random};
 use std::{collections::BTreeMap, thread};
 
 /// 2026-11-24T00:00:00Z.
@@ -13,8 +13,8 @@ fn quota(requests: u64, period: Period) -> PeriodQuota {
     PeriodQuota { requests, period }
 }
 
-fn share(quota: PeriodQuota, subject: &str) -> Share<'_> {
-    Share { quota, issuer: "https://issuer", subject }
+fn share(quotas: &Quotas, quota: PeriodQuota, subject: &str, now: Now) -> Share {
+    quotas.share(quota, "https://issuer", subject, now)
 }
 
 /// So long after the process started, at this time of the wall clock.
@@ -24,7 +24,7 @@ fn at(monotonic_ns: u64, unix_ns: u64) -> Now {
 
 /// Asks with nobody else to agree.
 fn ask(quotas: &Quotas, quota: PeriodQuota, subject: &str, now: Now) -> Result<Standing, Empty> {
-    quotas.charge(share(quota, subject), MOST, now, |own| own).map(|(standing, _)| standing)
+    quotas.charge(share(quotas, quota, subject, now), MOST, now, |own| own).map(|(standing, _)| standing)
 }
 
 /// How many of `times` requests at one moment are admitted.
@@ -62,9 +62,9 @@ fn who_waits_as_told_is_admitted() {
 #[test]
 fn what_others_refuse_is_not_counted() {
     let (quotas, day, now) = (Quotas::new(MOST), quota(3, Period::Day), at(0, TODAY));
-    let refused: Result<((), bool), ()> = quotas.charge(share(day, "ann"), MOST, now, |_| Err(()));
+    let refused: Result<((), bool), ()> = quotas.charge(share(&quotas, day, "ann", now), MOST, now, |_| Err(()));
     assert_eq!((refused, quotas.len(), quotas.snapshot(now)), (Err(()), 0, None));
-    assert_eq!(quotas.standing(share(day, "ann"), now).remaining, 3);
+    assert_eq!(quotas.standing(share(&quotas, day, "ann", now)).remaining, 3);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn users_issuers_days_and_months_are_counted_apart() {
     assert_eq!(admitted(&quotas, quota(3, Period::Day), "ann", 9, now), 3);
     assert_eq!(admitted(&quotas, quota(3, Period::Day), "bob", 9, now), 3);
     assert_eq!(admitted(&quotas, quota(5, Period::Month), "ann", 9, now), 5);
-    let other = Share { issuer: "https://other", ..share(quota(1, Period::Day), "ann") };
+    let other = quotas.share(quota(1, Period::Day), "https://other", "ann", now);
     assert!(quotas.charge(other, MOST, now, |own| own).is_ok());
 }
 
@@ -111,29 +111,21 @@ fn nobody_is_locked_out_beyond_the_end_of_the_period_that_the_clock_names() {
     assert_eq!(ask(&quotas, day, "ann", right).map_err(|empty| empty.wait_ns).err(), Some(HOUR));
 }
 
-/// `splitmix64`.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 /// Requests, sweeps, restarts and a clock that is wrong by up to half a day, or by that and a year; against counts that are never
 /// forgotten. Returns how many were admitted and refused.
 fn play(seed: u64) -> [u64; 2] {
-    let (mut seed, mut met, mut counts) = (seed, [0; 2], BTreeMap::<(u64, u64), u64>::new());
+    let (mut random, mut met, mut counts) = (Random(seed), [0; 2], BTreeMap::<(u64, u64), u64>::new());
     let (mut quotas, day) = (Quotas::new(MOST), quota(4, Period::Day));
     let (mut passed, mut started, mut wrong) = (5 * DAY_NS, 0, 0_i128);
     for _ in 0..2_000 {
-        passed += random(&mut seed) % (HOUR / 2);
-        if random(&mut seed).is_multiple_of(20) {
-            let years = i128::from(random(&mut seed) % 4 / 3);
-            wrong = i128::from(random(&mut seed) % DAY_NS) - i128::from(DAY_NS / 2) + years * 365 * i128::from(DAY_NS);
+        passed += random.below(HOUR / 2);
+        if random.one_in(20) {
+            let years = i128::from(random.below(4) / 3);
+            wrong = i128::from(random.below(DAY_NS)) - i128::from(DAY_NS / 2) + years * 365 * i128::from(DAY_NS);
         }
         let unix_ns = u64::try_from(i128::from(TODAY + passed) + wrong).expect("after 1970");
         let now = at(passed - started, unix_ns);
-        match random(&mut seed) % 40 {
+        match random.below(40) {
             0 => drop(quotas.sweep(MOST, now)),
             1 => {
                 quotas.snapshot_lost();
@@ -199,7 +191,7 @@ fn what_a_wrong_clock_counted_far_ahead_goes_when_room_is_needed() {
 #[test]
 fn at_the_bound_a_new_user_is_admitted_uncounted_and_the_wall_clock_makes_room() {
     let (quotas, day) = (Quotas::new(2), quota(1, Period::Day));
-    let ask = |subject, now| quotas.charge(share(day, subject), 2, now, |own| own).map(|(_, counted)| counted).ok();
+    let ask = |subject, now| quotas.charge(share(&quotas, day, subject, now), 2, now, |own| own).map(|(_, counted)| counted).ok();
     let now = at(0, TODAY);
     assert_eq!(
         [ask("ann", now), ask("bob", now), ask("cat", now), ask("cat", now)],

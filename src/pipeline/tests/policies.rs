@@ -107,9 +107,17 @@ fn a_quota_refuses_after_its_requests_and_exempt_routes_are_exempt_of_it() {
     check_cost(&world, &ask, "429 rate_limited quota", NOTHING);
     assert_eq!((judged(&world, &ask), shown(&world, &ask)), ("-quota".to_owned(), "quota 0/3".to_owned()));
     let bulk = metered("POST /prod/api/v1/incidents/bulk");
-    assert_eq!((judged(&world, &bulk), shown(&world, &bulk)), ("+global +bulk".to_owned(), "user 7/10, quota 0/3".to_owned()));
+    assert_eq!((judged(&world, &bulk), shown(&world, &bulk)), ("+global +bulk".to_owned(), "user 7/10".to_owned()));
     // Another user of the same plan has a quota of its own; the same user without the plan has none.
     assert_eq!(words(&world.ask(&Ask::new("GET /prod/api/v1/incidents").signed_in())), "forward /api/v1/incidents");
+}
+
+/// The three fields show one policy: the quota is not looked up for them.
+#[test]
+fn a_quota_that_did_not_judge_is_shown_in_the_ietf_fields_alone() {
+    let bulk = metered("POST /prod/api/v1/incidents/bulk");
+    assert_eq!(shown(&world(""), &bulk), "user 10/10");
+    assert_eq!(shown(&world("ietf_headers = true\n"), &bulk), "user 10/10, quota 3/3");
 }
 
 #[test]

@@ -32,17 +32,48 @@ fn ask(state: &LimitState) -> Option<u64> {
     admission.quota.map(|numbers| numbers.standing.remaining)
 }
 
+fn take(folder: &Folder) -> LimitStateFile {
+    LimitStateFile::take(folder.path("quotas")).expect("nobody else has it")
+}
+
+fn refused(folder: &Folder) -> Option<io::ErrorKind> {
+    LimitStateFile::take(folder.path("quotas")).map_err(|error| error.kind()).err()
+}
+
+#[test]
+fn who_comes_second_does_not_get_it_until_the_first_is_gone() {
+    let folder = Folder::new();
+    let first = take(&folder);
+    assert_eq!(refused(&folder), Some(io::ErrorKind::WouldBlock));
+    // Each write gives the name to another file: the lock stays.
+    let state = LimitState::new(100);
+    assert_eq!(ask(&state), Some(9));
+    first.write(&state, NOW);
+    assert_eq!(refused(&folder), Some(io::ErrorKind::WouldBlock));
+    assert!(LimitStateFile::take(folder.path("others")).is_ok());
+    drop(first);
+    assert!(matches!(take(&folder).read(), Ok(Found::Kept(_))));
+}
+
+#[test]
+fn a_link_in_the_place_of_the_lock_is_not_followed() {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink(folder.path("elsewhere"), folder.path("quotas.lock")).expect("the folder is new");
+    assert!(refused(&folder).is_some());
+    assert!(!folder.path("elsewhere").exists());
+}
+
 #[test]
 fn where_there_is_no_file_nothing_is_kept() {
     let folder = Folder::new();
-    assert_eq!(read_limit_state(&folder.path("quotas")).ok(), Some(Found::Nothing));
+    assert_eq!(take(&folder).read().ok(), Some(Found::Nothing));
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error_and_stays() {
     let folder = Folder::new();
     fs::create_dir(folder.path("quotas")).expect("the folder is new");
-    assert!(read_limit_state(&folder.path("quotas")).is_err());
+    assert!(take(&folder).read().is_err());
     assert!(folder.path("quotas").is_dir());
 }
 
@@ -51,7 +82,7 @@ fn a_damaged_file_is_put_aside_and_none_replaces_another() {
     let folder = Folder::new();
     for (content, aside) in [("one", "quotas.damaged"), ("two", "quotas.damaged.1"), ("three", "quotas.damaged.2")] {
         fs::write(folder.path("quotas"), content).expect("it is writable");
-        let found = read_limit_state(&folder.path("quotas")).expect("it can be put aside");
+        let found = take(&folder).read().expect("it can be put aside");
         assert_eq!(found, Found::Damaged(Damage::NotAStateFile, folder.path(aside)));
         assert!(found.to_string().contains(aside), "{found}");
         assert!(!folder.path("quotas").exists());
@@ -62,21 +93,23 @@ fn a_damaged_file_is_put_aside_and_none_replaces_another() {
 #[test]
 fn what_was_written_is_found_and_only_the_owner_may_read_it() {
     let folder = Folder::new();
-    let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("quotas")));
+    let (state, file) = (LimitState::new(100), take(&folder));
     file.write(&state, NOW);
     assert!(!folder.path("quotas").exists(), "nothing has changed yet");
     assert_eq!(ask(&state), Some(9));
     file.write(&state, NOW);
     let mode = fs::metadata(folder.path("quotas")).expect("it was written").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let Ok(Found::Kept(kept)) = read_limit_state(&folder.path("quotas")) else { panic!("it is whole") };
+    let Ok(Found::Kept(kept)) = file.read() else { panic!("it is whole") };
     assert_eq!(ask(&LimitState::restored(100, &kept, NOW)), Some(8));
 }
 
 #[test]
 fn a_write_that_fails_is_counted_and_tried_again_without_another_change() {
     let folder = Folder::new();
-    let (state, file) = (LimitState::new(100), LimitStateFile::new(folder.path("gone/quotas")));
+    fs::create_dir(folder.path("gone")).expect("the folder is new");
+    let (state, file) = (LimitState::new(100), LimitStateFile::take(folder.path("gone/quotas")).expect("nobody else has it"));
+    fs::remove_dir_all(folder.path("gone")).expect("it is ours");
     assert_eq!(ask(&state), Some(9));
     file.write(&state, NOW);
     file.write(&state, NOW);
@@ -84,5 +117,5 @@ fn a_write_that_fails_is_counted_and_tried_again_without_another_change() {
     fs::create_dir(folder.path("gone")).expect("the folder is new");
     file.write(&state, NOW);
     assert_eq!(state.quota_snapshots_lost(), 2);
-    assert!(matches!(read_limit_state(&folder.path("gone/quotas")), Ok(Found::Kept(kept)) if kept.len() == 1));
+    assert!(matches!(file.read(), Ok(Found::Kept(kept)) if kept.len() == 1));
 }

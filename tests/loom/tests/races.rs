@@ -155,6 +155,22 @@ fn a_sweep_loses_no_charge_that_comes_meanwhile() {
     });
 }
 
+#[test]
+fn who_comes_late_while_a_sweep_forgets_is_not_judged_as_of_before_it() {
+    let work: [Work<bool>; 2] = [
+        // Forgets what was full at 2 s.
+        |state, limits| {
+            state.sweep(limits, at(3 * SECOND));
+            true
+        },
+        |state, limits| admits(state, limits, "ann", 0),
+    ];
+    let before: fn(&LimitState, &Limits) = |state, limits| assert!(admits(state, limits, "ann", 0));
+    play(None, &limits(1, 5), before, work, |state, limits, [_, late]| {
+        assert_eq!(count([late, admits(state, limits, "ann", 2 * SECOND)]), 1, "one token was there at 2 s");
+    });
+}
+
 /// Ten seconds of debt under an old quota, of which the new one keeps one.
 fn leave_global_debt(state: &LimitState, limits: &Limits) {
     let old = Limits { global: quota(1, 10), ..limits.clone() };

@@ -53,7 +53,7 @@ fn all_or_none(tokens: [u64; 4], refused_by: Policy) {
     assert!(ask_as_client(&state, &limits, "ann", charge, 0).is_ok());
     let after = left(&state, &limits, 0);
     let refusal = ask_as_client(&state, &limits, "ann", charge, 0).expect_err("one is used up");
-    assert_eq!((refusal.policy, refusal.standing.remaining), (refused_by, 0));
+    assert_eq!((refusal.numbers.policy, refusal.numbers.standing.remaining), (refused_by, 0));
     assert_eq!(left(&state, &limits, 0), after, "{refused_by:?}");
     assert_eq!((after[0], after[1], after[3]), (user - 1, day - 1, global - 1));
 }
@@ -77,7 +77,7 @@ fn of_all_refusals_the_longest_wait_is_told() {
     let charge = Charge::Route(RouteQuota { quota: quota(100, 1), ..route() });
     assert!(ask_as_client(&state, &limits, "ann", charge, 0).is_ok());
     let refusal = ask_as_client(&state, &limits, "ann", charge, 0).expect_err("three are used up");
-    assert_eq!((refusal.policy, refusal.retry_after_s), (Policy::Global, 1));
+    assert_eq!((refusal.numbers.policy, refusal.retry_after_s), (Policy::Global, 1));
     assert!(ask_as_client(&state, &limits, "ann", charge, SECOND).is_ok(), "who waits as told is admitted");
 }
 
@@ -90,8 +90,11 @@ fn all_callers_of_a_route_share_its_bucket_and_other_routes_do_not() {
     let shown = state.admit_anonymous(&limits, charge, at(0)).expect("one is left").expect("the route has a limit");
     assert_eq!((shown.policy, shown.standing.remaining), (Policy::Route, 0));
     let refusal = state.admit(&limits, &caller(&limits, ISSUER, "cat"), charge, at(0)).expect_err("all are taken");
-    assert_eq!((refusal.policy, refusal.quota, refusal.retry_after_s), (Policy::Route, route().quota, 1));
-    assert_eq!(state.admit_anonymous(&limits, charge, at(0)).map_err(|refusal| refusal.policy), Err(Policy::Route));
+    assert_eq!(
+        (refusal.numbers.policy, refusal.numbers.pace, refusal.retry_after_s),
+        (Policy::Route, Pace::Bucket(route().quota), 1)
+    );
+    assert_eq!(state.admit_anonymous(&limits, charge, at(0)).map_err(|refusal| refusal.numbers.policy), Err(Policy::Route));
     assert_eq!((remaining(&state, &limits, "cat", 0), state.global_tokens(&limits, at(0))), (100, 9_997));
     let other = Charge::Route(RouteQuota::new("/changes", quota(3, 3)));
     assert!(state.admit(&limits, &caller(&limits, ISSUER, "cat"), other, at(0)).is_ok());
@@ -127,10 +130,10 @@ fn a_plan_gives_its_own_numbers_and_another_plan_finds_the_debt() {
         assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     }
     let refusal = ask_as_client(&state, &limits, "ann", Charge::User, 0).expect_err("the burst is spent");
-    assert_eq!((refusal.quota, refusal.standing.limit), (quota(500, 1_000), 1_000));
+    assert_eq!((refusal.numbers.pace, refusal.numbers.standing.limit), (Pace::Bucket(quota(500, 1_000)), 1_000));
     // Two seconds of debt, where a bucket of all others holds one: with a token of another client ann waits it out.
     let refusal = ask(&state, &limits, "ann", 0).expect_err("the debt stays");
-    assert_eq!((refusal.quota, refusal.retry_after_s), (limits.per_user, 2));
+    assert_eq!((refusal.numbers.pace, refusal.retry_after_s), (Pace::Bucket(limits.per_user), 2));
     assert!(ask(&state, &limits, "ann", SECOND + 10 * MS).is_ok());
     assert!(ask(&state, &limits, "bob", 0).is_ok());
 }
@@ -144,13 +147,13 @@ fn a_sweep_takes_no_debt_from_the_users_of_the_largest_plan() {
     }
     state.sweep(&limits, at(0));
     assert_eq!(
-        ask_as_client(&state, &limits, "ann", Charge::User, 0).map_err(|refusal| refusal.standing.full_in_ns).err(),
+        ask_as_client(&state, &limits, "ann", Charge::User, 0).map_err(|refusal| refusal.numbers.standing.full_in_ns).err(),
         Some(100 * SECOND)
     );
     // Without the plan it is a leftover.
     let reloaded = super::limits();
     state.sweep(&reloaded, at(0));
-    assert_eq!(ask(&state, &reloaded, "ann", 0).map_err(|refusal| refusal.standing.full_in_ns).err(), Some(SECOND));
+    assert_eq!(ask(&state, &reloaded, "ann", 0).map_err(|refusal| refusal.numbers.standing.full_in_ns).err(), Some(SECOND));
 }
 
 #[test]
@@ -161,8 +164,8 @@ fn a_quota_refuses_until_the_day_is_over_and_shows_it() {
     assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     let refusal = ask_as_client(&state, &limits, "ann", Charge::User, 0).expect_err("it is used up");
     let left_ns = DAY - at(0).unix_ns % DAY;
-    assert_eq!((refusal.policy, refusal.retry_after_s), (Policy::Quota, left_ns / SECOND));
-    assert_eq!(refusal.standing, Standing { limit: 2, remaining: 0, full_in_ns: left_ns });
+    assert_eq!((refusal.numbers.policy, refusal.retry_after_s), (Policy::Quota, left_ns / SECOND));
+    assert_eq!(refusal.numbers.standing, Standing { limit: 2, remaining: 0, full_in_ns: left_ns });
     assert_eq!(refusal.detail(), "per-user quota of 2 requests per day exceeded");
     assert!(ask_as_client(&state, &limits, "ann", Charge::User, left_ns).is_ok());
 }

@@ -1,21 +1,26 @@
 //! Random histories from a seed, through every way into the limiter at once, against the plainest limiter that can be written.
 //!
 //! A history has users, addresses and clients that come in bursts and pauses, some with an older time than who came before; exempt
-//! requests that hold their places, reservations that end much later, reloads of everything, sweeps, and gaps of minutes to
-//! weeks. Each answer, each number it shows and each count must be the oracle's: neither over nor under by one.
+//! requests that hold their places, reservations that end much later, reloads of everything, sweeps, restarts, gaps of minutes to
+//! weeks, and clocks that step: the monotonic one back, the wall clock by days or years to either side. Each answer, each number it shows and each count must be the oracle's: neither over nor under by one.
 //!
 //! `LIMIT_STEPS` sets how many steps are played in all, `LIMIT_SEED` plays one history alone.
 
 mod oracle;
+mod quota_oracle;
 
 use super::*;
 use crate::limit::{
-    Attempts, RouteQuota,
+    Attempts, PeriodQuota, RouteQuota,
     plans::{Plan, Terms},
+    random::Random,
 };
 use oracle::{Oracle, Outcome, interval};
 
 const STEPS: u64 = 600;
+const DAY: u64 = 86_400 * SECOND;
+/// What the wall clock says when a history begins: 2026-11-24.
+const TODAY: u64 = 20_781 * DAY;
 const ROUTES: [&str; 2] = ["/ai/query", "/incidents"];
 /// A client with a plan.
 const GOLD: &str = "gold";
@@ -25,25 +30,8 @@ const KEPT: [u64; 1] = [
     1_091,
 ];
 
-/// `splitmix64`: a history is its seed, whatever happens to a crate of random numbers.
-struct Random(u64);
-
+/// What a history may meet.
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, number: u64) -> bool {
-        self.below(number) == 0
-    }
-
     /// Mostly small numbers, whose edges are met often; sometimes the least or the most that can be written.
     fn quota(&mut self, most: u64) -> Quota {
         let rate = match self.below(12) {
@@ -75,9 +63,11 @@ impl Random {
         }
     }
 
-    /// Quotas by day and month have histories of their own: they follow the wall clock.
     fn plan(&mut self) -> Plan {
-        let terms = Terms { per_user: self.quota(30), quota: None };
+        let period = if self.one_in(2) { Period::Day } else { Period::Month };
+        let requests = if self.one_in(8) { PeriodQuota::MAX_REQUESTS } else { 1 + self.below(20) };
+        let quota = Some(PeriodQuota { requests, period }).filter(|_| !self.one_in(4));
+        let terms = Terms { per_user: self.quota(30), quota };
         Plan { client_ids: vec![GOLD.to_owned()], groups: vec![], terms }
     }
 
@@ -98,9 +88,12 @@ struct History {
     state: Arc<LimitState>,
     oracle: Oracle,
     limits: Limits,
-    /// The newest time anybody has seen.
+    /// What the monotonic clock says, and what it said at the beginning.
     latest: u64,
-    swept: u64,
+    began: u64,
+    /// By how much the wall clock is wrong, and whether that has ever changed.
+    wrong: i128,
+    has_stepped: bool,
     places: Vec<(BulkSlot, u64)>,
     reservations: Vec<Reservation>,
     met: BTreeMap<&'static str, u64>,
@@ -110,7 +103,7 @@ struct Reservation {
     charge: AddressCharge,
     address: Option<u64>,
     quota: Quota,
-    at: u64,
+    at: i128,
 }
 
 impl History {
@@ -123,7 +116,9 @@ impl History {
             oracle: Oracle::default(),
             limits,
             latest,
-            swept: 0,
+            began: latest,
+            wrong: 0,
+            has_stepped: false,
             places: Vec::new(),
             reservations: Vec::new(),
             met: BTreeMap::new(),
@@ -131,9 +126,18 @@ impl History {
         }
     }
 
-    /// The wall clock says anything: it decides nothing here.
-    fn at(&mut self, now: u64) -> Now {
-        Now { monotonic_ns: now, unix_ns: self.random.next() }
+    fn at(&self, now: u64) -> Now {
+        let unix_ns = i128::from(TODAY) + i128::from(now) - i128::from(self.began) + self.wrong;
+        Now { monotonic_ns: now, unix_ns: u64::try_from(unix_ns).unwrap_or(0) }
+    }
+
+    /// By hours, or by years; half of all histories have a clock that is right.
+    fn step_wall_clock(&mut self) {
+        if self.seed.is_multiple_of(2) {
+            let most = if self.random.one_in(4) { 3_000 * DAY } else { 2 * DAY };
+            self.wrong = i128::from(self.random.below(2 * most)) - i128::from(most);
+            self.has_stepped = true;
+        }
     }
 
     /// Time passes; who asks may have read the clock before others did that asked earlier, and before a sweep.
@@ -146,18 +150,26 @@ impl History {
             _ => self.random.below(5 * MS),
         };
         self.latest += gap;
-        let back = match self.random.below(20) {
-            0 => self.random.below(SECOND),
-            1..=4 => self.random.below(5 * MS),
+        if self.random.one_in(300) {
+            self.latest -= self.random.below(5 * SECOND).min(self.latest);
+        }
+        let back = match self.random.below(80) {
+            0 => self.random.below(100 * SECOND),
+            1..=4 => self.random.below(SECOND),
+            5..=20 => self.random.below(5 * MS),
             _ => 0,
         };
-        self.latest.saturating_sub(back).max(self.swept.saturating_sub(SECOND))
+        self.latest.saturating_sub(back)
     }
 
     fn step(&mut self) {
         let now = self.time();
         match self.random.below(100) {
-            0 => self.limits = self.random.limits(),
+            0 => match self.random.below(4) {
+                0 => self.restart(),
+                1 => self.step_wall_clock(),
+                _ => self.limits = self.random.limits(),
+            },
             1..=2 => self.sweep(),
             3..=10 => self.admit_exempt(now),
             11..=17 => self.leave(),
@@ -183,22 +195,27 @@ impl History {
     fn ask(&mut self, now: u64, way: &'static str, user: u64, terms: Terms, charge: Charge) -> Result<(), Refusal> {
         let (subject, at) = (user.to_string(), self.at(now));
         let ours = self.state.admit(&self.limits, &Caller { issuer: ISSUER, subject: &subject, terms }, charge, at);
-        let (theirs, of_route) = self.oracle.admit(&self.limits, terms.per_user, charge, user, now.into());
+        let (theirs, beyond) = self.oracle.admit(&self.limits, terms, charge, user, at);
         self.compare(now, way, admitted(&ours), theirs);
-        let route = ours.as_ref().ok().and_then(|admission| admission.route);
-        assert_eq!(route.map(|route| outcome(Ok(&route.standing))), of_route, "seed {} at {now}", self.seed);
+        let admission = ours.as_ref().ok();
+        let shown = [admission.and_then(|admission| admission.route), admission.and_then(|admission| admission.quota)];
+        let shown = shown.map(|numbers| numbers.map(|numbers| outcome(Ok(&numbers.standing))));
+        assert_eq!(shown, beyond, "seed {} at {now}", self.seed);
         ours.map(drop)
     }
 
-    /// Nobody else comes, and who was refused waits as told: the policy that refused does not refuse again.
+    /// Nobody else comes, and who was refused waits as told: the policy that refused does not refuse again; but for a monotonic
+    /// clock that has stepped back, and a wall clock that leads into a day where it has been before.
     fn obey(&mut self, now: u64, user: u64, terms: Terms, charge: Charge, refusal: Refusal) {
-        if refusal.retry_after_s > 1_000 || !self.random.one_in(8) {
+        let policy = refusal.numbers.policy;
+        if (refusal.retry_after_s > 1_000 && policy != Policy::Quota) || !self.random.one_in(8) {
             return;
         }
-        let later = now + refusal.retry_after_s * SECOND;
-        self.latest = self.latest.max(later);
-        let again = self.ask(later, "admitted as told", user, terms, charge);
-        assert!(again.is_ok() || again.is_err_and(|again| again.policy != refusal.policy), "seed {}: {refusal:?}", self.seed);
+        let misled = self.oracle.is_behind(self.latest.into()) || (policy == Policy::Quota && self.has_stepped);
+        self.latest = self.latest.max(now) + refusal.retry_after_s * SECOND;
+        let again = self.ask(self.latest, "admitted as told", user, terms, charge);
+        let refused = again.is_err_and(|again| again.numbers.policy == policy);
+        assert!(!refused || misled, "seed {}: {refusal:?}", self.seed);
     }
 
     fn admit_exempt(&mut self, now: u64) {
@@ -233,7 +250,8 @@ impl History {
         let (theirs, own) = self.oracle.reserve(&self.limits, address, now.into());
         self.compare(now, "address reserved", outcome(ours.as_ref().map(|charge| &charge.standing)), theirs);
         let (address, quota) = (own.then_some(address), self.limits.per_address);
-        self.reservations.extend(ours.map(|charge| Reservation { charge, address, quota, at: now }));
+        let at = self.oracle.not_before_forgotten(now.into());
+        self.reservations.extend(ours.map(|charge| Reservation { charge, address, quota, at }));
     }
 
     fn end_reservation(&mut self) {
@@ -244,7 +262,7 @@ impl History {
         } else {
             drop(ended.charge);
         }
-        self.oracle.end(ended.address, refund, ended.quota, ended.at.into());
+        self.oracle.end(ended.address, refund, ended.quota, ended.at);
     }
 
     fn attempt(&mut self, now: u64) {
@@ -257,11 +275,24 @@ impl History {
 
     /// At the newest time, or a little behind it: requests may be ahead of it, too.
     fn sweep(&mut self) {
-        let now = self.latest - self.random.below(5 * MS);
-        let at = self.at(now);
+        let behind = self.random.below(5 * MS);
+        let at = self.at(self.latest.saturating_sub(behind));
         self.state.sweep(&self.limits, at);
-        self.oracle.sweep(&self.limits, now.into());
-        self.swept = self.swept.max(now);
+        self.oracle.sweep(&self.limits, at);
+    }
+
+    /// Of the buckets nothing is kept, of the quotas everything; unless there were more than there is room for now.
+    fn restart(&mut self) {
+        let at = self.at(self.latest);
+        if self.state.quota_counters() > self.limits.max_users {
+            return;
+        }
+        self.state.quota_snapshot_lost();
+        let kept = self.state.quota_snapshot(at).expect("it was lost");
+        self.state = LimitState::restored(self.limits.max_users, &Kept::decode(&kept).expect("it is whole"), at);
+        (self.places, self.reservations) = (Vec::new(), Vec::new());
+        self.oracle = self.oracle.restarted(at);
+        *self.met.entry("restarted").or_default() += 1;
     }
 
     fn look(&mut self, now: u64) {
@@ -291,6 +322,8 @@ impl History {
         assert_eq!(ours, self.oracle.totals(&self.limits, now.into()), "seed {} at {now}", self.seed);
         let counts = (self.state.overflow(), self.state.evictions());
         assert_eq!(counts, (self.oracle.overflow, self.oracle.evictions), "seed {} at {now}", self.seed);
+        let quotas = (self.state.quota_counters(), self.state.quota_overflow());
+        assert_eq!(quotas, self.oracle.quotas.totals(), "seed {} at {now}", self.seed);
     }
 
     fn random_of<T>(&mut self, list: impl Fn(&mut Self) -> &mut Vec<T>) -> Option<T> {
@@ -310,7 +343,7 @@ fn outcome(decided: Result<impl std::borrow::Borrow<Standing>, &Refusal>) -> Out
             let Standing { remaining, full_in_ns, .. } = *standing.borrow();
             Outcome::Admitted { remaining: remaining.into(), full_in: full_in_ns.into() }
         }
-        Err(Refusal { policy, standing, retry_after_s, .. }) => {
+        Err(Refusal { numbers: Numbers { policy, standing, .. }, retry_after_s }) => {
             assert_eq!(standing.remaining, 0);
             Outcome::Refused { policy: policy.label(), wait_s: (*retry_after_s).into(), full_in: standing.full_in_ns.into() }
         }
@@ -349,6 +382,6 @@ fn histories_decide_as_the_plain_limiter_does() {
         }
     }
     println!("{met:?}");
-    assert_eq!(met.len(), 14, "every way in and every policy's refusal: {met:?}");
+    assert_eq!(met.len(), 16, "every way in and every policy's refusal: {met:?}");
     assert!(number("LIMIT_SEED").is_some() || met.values().all(|times| *times > 10), "each must be met again and again: {met:?}");
 }

@@ -3,7 +3,7 @@
 //! A bucket is what the contract says about windows: of every run of charges that ends now, whichever charge it begins with, the
 //! tokens are at most the burst and what came back since that first one. Nothing of it is carried from one decision to the next.
 
-use super::*;
+use super::{quota_oracle::QuotaOracle, *};
 
 const SECOND_NS: i128 = 1_000_000_000;
 /// How much older than a sweep a request's time may be.
@@ -31,9 +31,9 @@ pub(super) struct Address {
 /// What a policy says: how long it would have to be waited for (0 or less: it agrees), and how it stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Judgement {
-    policy: Policy,
-    wait: i128,
-    full_in: i128,
+    pub(super) policy: Policy,
+    pub(super) wait: i128,
+    pub(super) full_in: i128,
 }
 
 /// What an answer says.
@@ -52,6 +52,9 @@ pub(super) struct Oracle {
     shared: Address,
     in_flight: BTreeMap<u64, u32>,
     failures: BTreeMap<u64, Bucket>,
+    pub(super) quotas: QuotaOracle,
+    /// No decision about what can be forgotten is made as of before it.
+    horizon: i128,
     pub(super) overflow: u64,
     pub(super) evictions: u64,
 }
@@ -153,43 +156,47 @@ fn longest_wait(judged: impl IntoIterator<Item = Judgement>) -> Option<Judgement
 }
 
 impl Oracle {
-    /// And how the route stands, if it was charged.
+    /// And how the route and the quota stand, if they were charged.
     pub(super) fn admit(
         &mut self,
         limits: &Limits,
-        quota: Quota,
+        terms: Terms,
         charge: Charge,
         user: u64,
-        now: i128,
-    ) -> (Outcome, Option<Outcome>) {
+        at: Now,
+    ) -> (Outcome, [Option<Outcome>; 2]) {
         let mut bucket = self.users.get(&user).cloned().unwrap_or_default();
+        let (now, quota) = (self.not_before_forgotten(at.monotonic_ns.into()), terms.per_user);
         let own = bucket.judge(Policy::User, quota, now);
-        if let Some(longest) = longest_wait([own].into_iter().chain(self.judge_all(limits, charge, now))) {
-            return (refused(longest), None);
+        let of_quota = terms.quota.map(|quota| self.quotas.judge(quota, user, at));
+        let asked = [own].into_iter().chain(self.judge_all(limits, charge, of_quota, at.monotonic_ns.into()));
+        if let Some(longest) = longest_wait(asked) {
+            return (refused(longest), [None; 2]);
         }
         bucket.charge(quota, now);
-        let of_route = self.charge_all(limits, charge, now);
+        let of_route = self.charge_all(limits, charge, at.monotonic_ns.into());
+        let of_quota = terms.quota.map(|quota| self.quotas.charge(quota, user, limits.max_users, at));
         let outcome = admitted(quota, bucket.debt(now));
         if self.users.contains_key(&user) || self.users.len() < limits.max_users {
             self.users.insert(user, bucket);
         } else {
             self.overflow += 1;
         }
-        (outcome, of_route)
+        (outcome, [of_route, of_quota])
     }
 
     /// What is asked after the caller's own policy, in its order.
-    fn judge_all(&self, limits: &Limits, charge: Charge, now: i128) -> Vec<Judgement> {
+    fn judge_all(&self, limits: &Limits, charge: Charge, of_quota: Option<Judgement>, now: i128) -> Vec<Judgement> {
         let route = charge.route().map(|route| {
             let bucket = self.routes.get(&route.key).cloned().unwrap_or_default();
-            bucket.judge(Policy::Route, route.quota, now)
+            bucket.judge(Policy::Route, route.quota, self.not_before_forgotten(now))
         });
-        route.into_iter().chain([self.global.judge(Policy::Global, limits.global, now)]).collect()
+        route.into_iter().chain(of_quota).chain([self.global.judge(Policy::Global, limits.global, now)]).collect()
     }
 
     fn charge_all(&mut self, limits: &Limits, charge: Charge, now: i128) -> Option<Outcome> {
         self.global.charge(limits.global, now);
-        let route = charge.route()?;
+        let (route, now) = (charge.route()?, self.not_before_forgotten(now));
         let bucket = self.routes.entry(route.key).or_default();
         bucket.charge(route.quota, now);
         Some(admitted(route.quota, bucket.debt(now)))
@@ -197,7 +204,7 @@ impl Oracle {
 
     /// And whether a place was taken.
     pub(super) fn admit_exempt(&mut self, limits: &Limits, quota: Quota, user: u64, now: i128) -> (Outcome, bool) {
-        let debt = self.users.get(&user).map_or(0, |bucket| bucket.debt(now));
+        let debt = self.users.get(&user).map_or(0, |bucket| bucket.debt(self.not_before_forgotten(now)));
         let taken = self.in_flight.get(&user).copied().unwrap_or(0);
         let free = limits.bulk_in_flight == 0 || taken < limits.bulk_in_flight;
         let own = Judgement { policy: Policy::Bulk, wait: if free { 0 } else { SECOND_NS }, full_in: debt };
@@ -222,7 +229,7 @@ impl Oracle {
     }
 
     pub(super) fn admit_anonymous(&mut self, limits: &Limits, charge: Charge, now: i128) -> Outcome {
-        if let Some(longest) = longest_wait(self.judge_all(limits, charge, now)) {
+        if let Some(longest) = longest_wait(self.judge_all(limits, charge, None, now)) {
             return refused(longest);
         }
         self.charge_all(limits, charge, now);
@@ -231,6 +238,7 @@ impl Oracle {
 
     /// And whether the address has a bucket of its own.
     pub(super) fn reserve(&mut self, limits: &Limits, address: u64, now: i128) -> (Outcome, bool) {
+        let now = self.not_before_forgotten(now);
         let own = self.addresses.contains_key(&address) || self.addresses.len() < limits.max_users;
         if !own {
             return (self.shared.reserve(limits.per_address, now), false);
@@ -257,6 +265,7 @@ impl Oracle {
 
     /// Whether the secret was looked at.
     pub(super) fn attempt(&mut self, limits: &Limits, client: u64, right: bool, now: i128) -> bool {
+        let now = self.not_before_forgotten(now);
         let mut bucket = self.failures.get(&client).cloned().unwrap_or_default();
         if bucket.judge(Policy::Address, limits.failures, now).wait > 0 {
             return false;
@@ -268,7 +277,24 @@ impl Oracle {
         true
     }
 
-    pub(super) fn sweep(&mut self, limits: &Limits, now: i128) {
+    /// A clock that steps back past a sweep stands still until it has caught up.
+    pub(super) fn not_before_forgotten(&self, now: i128) -> i128 {
+        now.max(self.horizon)
+    }
+
+    pub(super) fn is_behind(&self, now: i128) -> bool {
+        now < self.horizon
+    }
+
+    /// Full buckets, nobody in flight, nothing counted; of quotas what was used.
+    pub(super) fn restarted(&self, at: Now) -> Self {
+        Self { quotas: self.quotas.restarted(at), ..Self::default() }
+    }
+
+    pub(super) fn sweep(&mut self, limits: &Limits, at: Now) {
+        self.quotas.sweep(limits.max_users, at);
+        let now = self.not_before_forgotten(at.monotonic_ns.into());
+        self.horizon = self.horizon.max(now - SLACK);
         let buckets = |state: &Self| (state.users.len() + state.addresses.len() + state.failures.len()) as u64;
         let before = buckets(self);
         self.global.sweep(limits.global, now);
@@ -291,11 +317,12 @@ impl Oracle {
     }
 
     pub(super) fn user(&self, quota: Quota, user: u64, now: i128) -> Outcome {
+        let now = self.not_before_forgotten(now);
         admitted(quota, self.users.get(&user).map_or(0, |bucket| bucket.debt(now)))
     }
 
     pub(super) fn address(&self, limits: &Limits, address: u64, now: i128) -> Outcome {
-        let full = self.addresses.len() >= limits.max_users;
+        let (full, now) = (self.addresses.len() >= limits.max_users, self.not_before_forgotten(now));
         let known = self.addresses.get(&address).or(full.then_some(&self.shared));
         admitted(limits.per_address, known.map_or(0, |known| known.debt(limits.per_address, now)))
     }
