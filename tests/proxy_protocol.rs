@@ -330,11 +330,12 @@ fn behind_haproxy(options: &str, from: &str) {
     let client = if from == "127.0.0.1" { "127.0.0.5" } else { "::1" };
     for version in ["--http1.1", "--http2-prior-knowledge"] {
         let url = format!("http://{}{LIST}", front.address);
-        let arguments = ["--interface", client, version, "--header", &auth, "--header", "X-Request-Id: real", &url];
+        let (id, header) = (format!("by{version}"), format!("X-Request-Id: by{version}"));
+        let arguments = ["--interface", client, version, "--header", &auth, "--header", &header, &url];
         let response = curl(&arguments);
         assert_eq!(response.status, 200, "{options}: {response:?}");
         assert_eq!(world.backend.last().head.only("X-Forwarded-For"), client, "{options}, {version}");
-        assert_eq!(world.gateway.access_log("real")["client_address"], client, "{options}, {version}");
+        assert_eq!(world.gateway.access_log(&id)["client_address"], client, "{options}, {version}");
     }
 }
 

@@ -83,7 +83,7 @@ impl Haproxy {
              listen front\n    bind fd@0\n    server gateway {server} {options}\n"
         );
         fs::write(directory.path().join("haproxy.cfg"), config).unwrap();
-        // Debian has it where only root looks.
+        // Debian keeps it where only root looks.
         let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());
         let mut command = Command::new("haproxy");
         command.args(["-db", "-f", "haproxy.cfg"]).env("PATH", path).current_dir(directory.path());
