@@ -3,7 +3,7 @@
 use super::{Fault, MOST, Verdict, crc32c::crc32c, read};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// 192.0.2.1:40000 to 198.51.100.2:443, after the length.
+/// From `192.0.2.1:40000` to `198.51.100.2:443`, after the length.
 const IPV4: &[u8] = &[192, 0, 2, 1, 198, 51, 100, 2, 0x9c, 0x40, 0x01, 0xbb];
 
 /// A header of version 2.
@@ -12,7 +12,7 @@ fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     [SIGNATURE, &[command, family], &length, block].concat()
 }
 
-/// [2001:db8::1]:40000 to [2001:db8::2]:443, after the length.
+/// From `[2001:db8::1]:40000` to `[2001:db8::2]:443`, after the length.
 fn ipv6() -> Vec<u8> {
     let address = |last| [&[0x20, 0x01, 0x0d, 0xb8], &[0; 11][..], &[last]].concat();
     [address(1), address(2), vec![0x9c, 0x40, 0x01, 0xbb]].concat()
