@@ -18,9 +18,9 @@ const REFUSED: &str = "stackflow_gateway_proxy_protocol_refused_total";
 const TRUSTED: &str = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
 
 /// A plain listener in this mode; this machine is a trusted proxy.
-fn world(mode: &str, more: &str) -> World {
+fn world(mode: &str, tables: &str) -> World {
     let listener = format!("[[listeners]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = \"{mode}\"\n");
-    World::with(|setup| setup.listeners(&listener).with(TRUSTED).with(more))
+    World::with(|setup| setup.listeners(&listener).with(TRUSTED).with(tables))
 }
 
 /// A connection that begins with these bytes.
@@ -45,8 +45,8 @@ fn serves(world: &World, client: &mut Client, name: &str, address: &str) {
 /// Sends this, and the connection is closed without an answer.
 #[track_caller]
 fn closes(gateway: &Gateway, name: &str, bytes: &[u8]) {
-    let mut stream = TcpStream::connect(gateway.address()).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut stream = TcpStream::connect(gateway.address()).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a time that is not zero");
     // It may be closed before all is written.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -318,7 +318,7 @@ fn a_gateway_that_drains_does_not_wait_for_headers() {
 /// `HAProxy` with this `server` option in front of a gateway that requires a header, and clients at the address that it listens at.
 fn behind_haproxy(options: &str, from: &str) {
     let world = world("required", "");
-    let address: SocketAddr = format!("{from}:0").parse().unwrap();
+    let address: SocketAddr = format!("{from}:0").parse().expect("an address");
     let front = front::Haproxy::start(world.gateway.address(), address, options);
     let auth = format!("Authorization: {}", world.bearer);
     let client = if from == "127.0.0.1" { "127.0.0.5" } else { "::1" };

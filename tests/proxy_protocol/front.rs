@@ -16,19 +16,19 @@ pub fn v1(source: &str) -> Vec<u8> {
 
 /// A header of version 2.
 pub fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(block.len()).unwrap().to_be_bytes();
+    let length = u16::try_from(block.len()).expect("short").to_be_bytes();
     [b"\r\n\r\n\0\r\nQUIT\n", &[command, family][..], &length, block].concat()
 }
 
 /// The addresses of version 2 with this source.
 pub fn ipv4(source: &str) -> Vec<u8> {
-    [&source.parse::<Ipv4Addr>().unwrap().octets()[..], &[198, 51, 100, 2], &[0x9c, 0x40, 0x01, 0xbb]].concat()
+    [&source.parse::<Ipv4Addr>().expect("an address").octets()[..], &[198, 51, 100, 2], &[0x9c, 0x40, 0x01, 0xbb]].concat()
 }
 
 /// The same in IPv6.
 pub fn ipv6(source: &str) -> Vec<u8> {
     let destination = Ipv6Addr::LOCALHOST.octets();
-    [&source.parse::<Ipv6Addr>().unwrap().octets()[..], &destination, &[0x9c, 0x40, 0x01, 0xbb]].concat()
+    [&source.parse::<Ipv6Addr>().expect("an address").octets()[..], &destination, &[0x9c, 0x40, 0x01, 0xbb]].concat()
 }
 
 /// Passes on bytes, after a header.
@@ -38,8 +38,8 @@ pub struct Front {
 
 impl Front {
     pub fn start(gateway: SocketAddr, header: &[u8]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, header) = (listener.local_addr().unwrap(), header.to_vec());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (address, header) = (listener.local_addr().expect("it is bound"), header.to_vec());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let header = header.clone();
@@ -75,14 +75,14 @@ impl Haproxy {
     /// In front of this server, listening at this address; port 0: one that the system chooses.
     pub fn start(server: SocketAddr, at: SocketAddr, options: &str) -> Self {
         // It takes the socket as its standard input: nobody else can take the port meanwhile, and clients wait in the queue.
-        let listener = TcpListener::bind(at).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind(at).expect("a port");
+        let address = listener.local_addr().expect("it is bound");
         let directory = Directory::new();
         let config = format!(
             "defaults\n    mode tcp\n    timeout connect 20s\n    timeout client 20s\n    timeout server 20s\n\
              listen front\n    bind fd@0\n    server gateway {server} {options}\n"
         );
-        fs::write(directory.path().join("haproxy.cfg"), config).unwrap();
+        fs::write(directory.path().join("haproxy.cfg"), config).expect("a directory of its own");
         // Debian keeps it where only root looks.
         let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());
         let mut command = Command::new("haproxy");
