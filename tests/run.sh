@@ -23,7 +23,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Tools of ours, where no package should be installed for them.
 TOOLS=$PWD/target/tools
 PYTHON=$PWD/target/python
-export PATH=$TOOLS:$PATH
+# Debian keeps HAProxy in /usr/sbin, where only root looks.
+export PATH=$TOOLS:$PATH:/usr/sbin
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -34,7 +35,8 @@ as_root() {
 # What is missing, by the command it brings.
 missing_packages() {
     local command
-    for command in curl jq openssl chromium python3; do
+    # The service that comes with HAProxy listens on nothing as it is installed.
+    for command in curl jq openssl chromium haproxy python3; do
         command -v "$command" >/dev/null || echo "$command"
     done
     # Debian's Python comes without what a virtual environment is made with.
@@ -82,7 +84,7 @@ setup() {
     install_npm_packages
     install_python_packages
     local tool
-    for tool in curl jq openssl chromium promtool node python3; do
+    for tool in curl jq openssl chromium haproxy promtool node python3; do
         printf '%-10s %s\n' "$tool" "$(command -v "$tool")"
     done
 }

@@ -102,7 +102,7 @@ pub struct Server {
     pub drain_delay: Duration,
     /// For what is in flight, after the listeners closed.
     pub drain_timeout: Duration,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Whose `X-Forwarded-For` and PROXY header are believed.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -135,6 +135,19 @@ pub struct Listener {
     pub http2: bool,
     /// Only redirects to https.
     pub redirect_https: bool,
+    /// What comes before everything else.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// `proxy_protocol`: whether connections begin with a header that tells the client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// None does: such a header is no request.
+    Off,
+    /// Some do.
+    Optional,
+    /// Others are closed.
+    Required,
 }
 
 /// TLS of one listener.

@@ -23,6 +23,7 @@ pub use compile::{MOST_RETIRED, Provided, TokenFiles, compile, compile_with, loa
 pub use fixed::{Unloadable, load_next};
 pub use gateway::{
     Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,
-    LogOutput, LogSubject, NewKeyFile, ResetForm, Route, RouteAuth, Server, TlsCertificate, TlsListener, UnknownPaths,
+    LogOutput, LogSubject, NewKeyFile, ProxyProtocol, ResetForm, Route, RouteAuth, Server, TlsCertificate, TlsListener,
+    UnknownPaths,
 };
 pub use problem::{Problem, Problems, render_json, render_text};

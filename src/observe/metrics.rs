@@ -23,11 +23,15 @@ use prometheus::{
 };
 
 const HEALTHY: &str = "Whether the server takes requests; 1 where nothing checks it.";
+const HEADERS: &str = "Connections closed for their header of the PROXY protocol.";
 const FAILURES: &str = "Requests that an upstream failed.";
 /// 0.5 ms to 60 s.
 const DURATION_BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0];
 /// 10 µs to 10 ms.
 const OVERHEAD_BUCKETS: [f64; 10] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01];
+
+/// What can be wrong with a connection's header of the PROXY protocol.
+pub const HEADER_FAULTS: [&str; 3] = ["malformed", "missing", "late"];
 
 /// Why an upstream failed a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections above their bound.
     pub connections_refused: IntCounter,
+    /// Connections closed for their header of the PROXY protocol, by one of [`HEADER_FAULTS`].
+    pub proxy_headers_refused: IntCounterVec,
     request_bytes: IntCounter,
     response_bytes: IntCounter,
     auth: IntCounterVec,
@@ -167,6 +173,7 @@ impl Metrics {
             in_flight: families.gauge("requests_in_flight", "Requests being served now."),
             connections: families.gauge("connections", "Client connections open now."),
             connections_refused: families.counter("connections_refused_total", "Client connections above their bound."),
+            proxy_headers_refused: families.counters("proxy_protocol_refused_total", HEADERS, &["reason"]),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
             auth: families.counters("auth_total", "Tokens judged.", &["issuer", "result"]),
@@ -195,6 +202,9 @@ impl Metrics {
             ),
             registry: families.0,
         };
+        for fault in HEADER_FAULTS {
+            metrics.proxy_headers_refused.with_label_values(&[fault]);
+        }
         metrics.last_reload_success.set(1);
         metrics.loaded_at.set(seconds(now.unix_ns));
         metrics

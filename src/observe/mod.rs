@@ -9,5 +9,5 @@ mod queue;
 pub(crate) use access_log::{write_json_text, write_time};
 pub use exchange::Exchange;
 pub use ids::{Ids, RequestIds};
-pub use metrics::{Handles, Metrics, UpstreamFailure};
+pub use metrics::{HEADER_FAULTS, Handles, Metrics, UpstreamFailure};
 pub use queue::{LogQueue, LogWriter};

@@ -31,7 +31,7 @@ const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// Starts it all. Must be called inside the runtime.
 pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>) {
     let app = Arc::new(HttpServer::new_app(Admin::new(Arc::clone(shared))));
-    let entrance = Entrance { full: Arc::clone(&app), app, trusted_proxies: Vec::new(), tls: None };
+    let entrance = Entrance { full: Arc::clone(&app), app, trusted_proxies: Vec::new(), proxy_protocol: None, tls: None };
     let door = Arc::new(ArcSwap::from_pointee(entrance));
     // It has no part in draining: probes and the last scrape are answered until the process ends.
     let serving = Serving { door, shutdown, clock: shared.clock, connections: uncounted() };

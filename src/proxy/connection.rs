@@ -11,6 +11,7 @@ use pingora_core::protocols::{
 };
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     os::fd::AsRawFd,
     pin::Pin,
     sync::Arc,
@@ -39,6 +40,8 @@ pub enum Socket {
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
+    /// Read before its time, and read again before what the socket has.
+    unread: Vec<u8>,
     /// Waits for the flush, from this place on.
     waiting: Vec<u8>,
     written: usize,
@@ -49,11 +52,19 @@ pub struct Connection {
 impl Connection {
     /// A connection just accepted; `peer` is `None` on a unix socket. `established` is a moment for the framework's records.
     #[must_use]
-    pub fn new(socket: Socket, peer: Option<std::net::SocketAddr>, established: SystemTime) -> Self {
-        let digest = SocketDigest::from_raw_fd(socket.raw_fd());
-        // The cell is new, so that setting it cannot fail; it spares a system call for each connection.
-        let _ = digest.peer_addr.set(peer.map(Into::into));
-        Self { socket, waiting: Vec::new(), written: 0, digest: Arc::new(digest), established }
+    pub fn new(socket: Socket, peer: Option<SocketAddr>, established: SystemTime) -> Self {
+        let digest = digest(&socket, peer);
+        Self { socket, unread: Vec::new(), waiting: Vec::new(), written: 0, digest, established }
+    }
+
+    /// From here on the connection comes from there: a proxy said so that is believed.
+    pub fn comes_from(&mut self, source: SocketAddr) {
+        self.digest = digest(&self.socket, Some(source));
+    }
+
+    /// Gives back what was read too much; nothing else may be unread.
+    pub fn unread(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes;
     }
 
     /// Writes what waits, then `more`; gives how much of `more` was taken, which is 0 only when it is empty.
@@ -75,10 +86,27 @@ impl Connection {
         if more.is_empty() { Poll::Ready(Ok(0)) } else { Pin::new(&mut self.socket).poll_write_both(context, more, &[]) }
     }
 
+    fn read_again(&mut self, buffer: &mut ReadBuf<'_>) {
+        let count = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..count]);
+        self.unread.drain(..count);
+        if self.unread.is_empty() {
+            // A connection may live for long, and this is needed once.
+            self.unread = Vec::new();
+        }
+    }
+
     fn forget_written(&mut self) {
         self.waiting.clear();
         self.written = 0;
     }
+}
+
+fn digest(socket: &Socket, peer: Option<SocketAddr>) -> Arc<SocketDigest> {
+    let digest = SocketDigest::from_raw_fd(socket.raw_fd());
+    // The cell is new, so that setting it cannot fail; it spares a system call for each connection.
+    let _ = digest.peer_addr.set(peer.map(Into::into));
+    Arc::new(digest)
 }
 
 impl Socket {
@@ -108,6 +136,10 @@ impl AsyncRead for Connection {
             && let Poll::Ready(Err(error)) = this.poll_write_all_before(context, &[])
         {
             return Poll::Ready(Err(error));
+        }
+        if !this.unread.is_empty() {
+            this.read_again(buffer);
+            return Poll::Ready(Ok(()));
         }
         match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),

@@ -92,13 +92,19 @@ impl Connections {
     pub fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
         let owner = address.map(owner);
         let open = Open::new(self, owner);
-        let of_address = owner.map_or(0, |owner| *self.addresses().entry(owner).and_modify(|count| *count += 1).or_insert(1));
+        let has_place = owner.is_none_or(|owner| self.count(owner));
         let (all, most) = (self.open.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
-        if all <= most && of_address <= self.most_of_address.load(Ordering::Relaxed) {
+        if all <= most && has_place {
             return Admission::Admitted(open);
         }
         self.refused.inc();
         if all <= most + TOLD { Admission::Told(open) } else { Admission::Refused }
+    }
+
+    /// One more of this address; whether that is within its bound.
+    fn count(&self, owner: IpAddr) -> bool {
+        let of_address = *self.addresses().entry(owner).and_modify(|count| *count += 1).or_insert(1);
+        of_address <= self.most_of_address.load(Ordering::Relaxed)
     }
 
     /// Returns once no connection is open.
@@ -138,19 +144,36 @@ impl Open {
         all.gauge.inc();
         Self { all: Arc::clone(all), owner }
     }
+
+    /// Counts it for this address instead: a proxy that is believed said whose it is. Whether it is within the bound of that
+    /// address; else it is to be closed, and is counted as refused.
+    #[must_use]
+    pub fn belongs_to(&mut self, address: IpAddr) -> bool {
+        let owner = owner(address);
+        self.forget_owner();
+        self.owner = Some(owner);
+        let has_place = self.all.count(owner);
+        if !has_place {
+            self.all.refused.inc();
+        }
+        has_place
+    }
+
+    fn forget_owner(&mut self) {
+        let Some(owner) = self.owner.take() else { return };
+        let mut addresses = self.all.addresses();
+        if let Some(count) = addresses.get_mut(&owner) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&owner);
+            }
+        }
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner {
-            let mut addresses = self.all.addresses();
-            if let Some(count) = addresses.get_mut(&owner) {
-                *count -= 1;
-                if *count == 0 {
-                    addresses.remove(&owner);
-                }
-            }
-        }
+        self.forget_owner();
         self.all.gauge.dec();
         if self.all.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all.gone.notify_waiters();

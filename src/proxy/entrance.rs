@@ -8,6 +8,7 @@ use super::{
     Clock,
     guard::Guarding,
     phases::Phases,
+    proxy_protocol::receive::Expecting,
     shared::Shared,
     tls::{TlsError, server_config},
 };
@@ -29,7 +30,7 @@ use pingora_core::{
     server::{ShutdownWatch, configuration::ServerConf},
 };
 use pingora_proxy::HttpProxy;
-use std::{pin::Pin, sync::Arc};
+use std::{net::IpAddr, pin::Pin, sync::Arc};
 
 /// Idle connections that the framework keeps to the servers, for what is not forwarded directly.
 const UPSTREAM_POOL: usize = 1024;
@@ -40,10 +41,20 @@ pub struct Entrance<A> {
     pub app: Arc<A>,
     /// What serves those above the bound on connections.
     pub full: Arc<A>,
-    /// Whose connections are not counted by address: they bring those of many.
+    /// Whose connections are not counted by address, because they bring those of many; and who is believed whose they are.
     pub trusted_proxies: Vec<IpNet>,
+    /// A header of the PROXY protocol before everything else.
+    pub proxy_protocol: Option<Expecting>,
     /// TLS before it.
     pub tls: Option<Arc<Acceptor>>,
+}
+
+impl<A> Entrance<A> {
+    /// Whether this is a trusted proxy.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address.to_canonical()))
+    }
 }
 
 /// One listener's [`Entrance`], loaded by each new connection.
@@ -204,6 +215,12 @@ impl Proxies {
         let guarding = Guarding::new(&gateway.bounds, self.clock);
         let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
         let app = Arc::new(App { proxy, guarding, http2, full: false });
-        Entrance { app, full, trusted_proxies: gateway.server.trusted_proxies.clone(), tls }
+        Entrance {
+            app,
+            full,
+            trusted_proxies: gateway.server.trusted_proxies.clone(),
+            proxy_protocol: Expecting::new(listener.proxy_protocol, &gateway.bounds, &metrics.proxy_headers_refused),
+            tls,
+        }
     }
 }

@@ -5,12 +5,13 @@ use super::{
     connection::{Connection, Socket},
     connections::{Admission, Connections, Open},
     entrance::{Door, Entrance},
+    proxy_protocol::receive::receive,
 };
 use crate::config::ListenerAddress;
-use pingora_core::{apps::ServerApp, protocols::Stream};
+use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream};
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -184,37 +185,66 @@ impl Accepting {
 /// Serves a new connection, or not, as its number allows.
 fn admit<A: ServerApp + Send + Sync + 'static>(connection: Connection, peer: Option<IpAddr>, serving: &Serving<A>) {
     let entrance = serving.door.load_full();
-    let counted = peer.filter(|peer| !entrance.trusted_proxies.iter().any(|network| network.contains(&peer.to_canonical())));
+    let counted = peer.filter(|peer| !entrance.trusts(*peer));
     let (app, open) = match serving.connections.admit(counted) {
         Admission::Admitted(open) => (Arc::clone(&entrance.app), open),
         Admission::Told(open) => (Arc::clone(&entrance.full), open),
         Admission::Refused => return,
     };
-    drop(tokio::spawn(serve(connection, app, entrance, serving.shutdown.clone(), open)));
+    // On a unix socket there is only a local proxy.
+    let is_believed = entrance.trusts(peer.unwrap_or(Ipv4Addr::LOCALHOST.into()));
+    let arrived = Arrived { connection, is_believed, open };
+    drop(tokio::spawn(serve(arrived, app, entrance, serving.shutdown.clone())));
 }
 
-/// One connection, from the handshake to its end.
-async fn serve<A: ServerApp + Send + Sync + 'static>(
+/// A connection that was let in.
+struct Arrived {
     connection: Connection,
+    /// Its other end is a proxy that may say for whom it comes.
+    is_believed: bool,
+    open: Open,
+}
+
+/// One connection, from its first byte to its end.
+async fn serve<A: ServerApp + Send + Sync + 'static>(
+    mut arrived: Arrived,
     app: Arc<A>,
     entrance: Arc<Entrance<A>>,
     shutdown: watch::Receiver<bool>,
-    _open: Open,
 ) {
-    let stream: Stream = match &entrance.tls {
-        None => Box::new(connection),
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
-            Ok(Ok(stream)) => Box::new(stream),
-            Ok(Err(error)) => {
-                log::debug!(target: "listeners", "TLS handshake: {error}");
-                return;
-            }
-            Err(_) => return,
-        },
-    };
+    if let Some(expecting) = &entrance.proxy_protocol {
+        match receive(&mut arrived.connection, expecting, &shutdown).await {
+            Ok(source) if is_served(&mut arrived, source, &entrance) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+    // Counts as long as it is open.
+    let Arrived { connection, open: _open, .. } = arrived;
+    let Some(stream) = secure(connection, entrance.tls.as_deref()).await else { return };
     drop(entrance);
     let mut next = app.process_new(stream, &shutdown).await;
     while let Some(stream) = next {
         next = app.process_new(stream, &shutdown).await;
+    }
+}
+
+/// Takes the source that a header names for the connection's, if whoever sent the header is believed. False for one connection too
+/// many of that source.
+fn is_served<A>(arrived: &mut Arrived, source: Option<SocketAddr>, entrance: &Entrance<A>) -> bool {
+    let Some(source) = source.filter(|_| arrived.is_believed) else { return true };
+    arrived.connection.comes_from(source);
+    entrance.trusts(source.ip()) || arrived.open.belongs_to(source.ip())
+}
+
+/// With TLS taken off, where there is any.
+async fn secure(connection: Connection, tls: Option<&Acceptor>) -> Option<Stream> {
+    let Some(acceptor) = tls else { return Some(Box::new(connection)) };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(error)) => {
+            log::debug!(target: "listeners", "TLS handshake: {error}");
+            None
+        }
+        Err(_) => None,
     }
 }

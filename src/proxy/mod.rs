@@ -17,6 +17,7 @@ mod listeners;
 mod logger;
 mod peers;
 mod phases;
+mod proxy_protocol;
 mod reload;
 mod server;
 mod shared;

@@ -2,7 +2,7 @@
 
 use super::{Attached, path, section};
 use crate::config::{
-    Admin, Listener, ListenerAddress, TlsCertificate, TlsListener, address,
+    Admin, Listener, ListenerAddress, ProxyProtocol, TlsCertificate, TlsListener, address,
     report::{Fault, Placed},
     table::Table,
     url,
@@ -11,6 +11,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
+
+const PROXY_PROTOCOL: [(&str, ProxyProtocol); 3] =
+    [("off", ProxyProtocol::Off), ("optional", ProxyProtocol::Optional), ("required", ProxyProtocol::Required)];
 
 /// Both; files that TLS names go to `attached`.
 pub(super) fn listeners(root: &Table<'_>, attached: &mut Vec<Attached>) -> (Vec<Listener>, Admin) {
@@ -30,6 +33,7 @@ fn listener(table: &Table<'_>, attached: &mut Vec<Attached>) -> Option<Placed<Li
     let certificates = table.table_or_tables("tls", |table| certificate(table, attached));
     let http2 = table.boolean("http2", true);
     let redirect_https = table.boolean("redirect_https", false);
+    let proxy_protocol = table.word("proxy_protocol", ProxyProtocol::Off, &PROXY_PROTOCOL);
     let tls = certificates.map(|certificates| tls(table, certificates));
     if tls.is_some() && redirect_https {
         table.refuse("redirect_https", "cannot be on a listener with `tls`", "remove it, or move it to the plain listener");
@@ -38,7 +42,7 @@ fn listener(table: &Table<'_>, attached: &mut Vec<Attached>) -> Option<Placed<Li
     if tls.is_some() && matches!(address, ListenerAddress::Unix(_)) {
         table.refuse("tls", "cannot be on a unix socket", "remove it, or write an IP address");
     }
-    Some(Placed { at, value: Listener { address, tls, http2, redirect_https } })
+    Some(Placed { at, value: Listener { address, tls, http2, redirect_https, proxy_protocol } })
 }
 
 struct WrittenCertificate {

@@ -10,7 +10,6 @@ fn these_are_not_in_this_version() {
         .collect();
     let expected = [
         "server.upgrade_socket",
-        "listeners.proxy_protocol",
         "limits.cluster",
         "upstreams.*.protocol = h2c",
         "upstreams.*.protocol = lambda",

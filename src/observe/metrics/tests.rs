@@ -18,7 +18,7 @@ use crate::{
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Families of the contract that this version has, beside those of the process.
-const FAMILIES: [&str; 28] = [
+const FAMILIES: [&str; 29] = [
     "requests_total",
     "request_duration_seconds",
     "upstream_duration_seconds",
@@ -28,6 +28,7 @@ const FAMILIES: [&str; 28] = [
     "response_bytes_total",
     "connections",
     "connections_refused_total",
+    "proxy_protocol_refused_total",
     "auth_total",
     "jwks_refresh_total",
     "jwks_last_success_timestamp_seconds",

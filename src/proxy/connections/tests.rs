@@ -72,6 +72,22 @@ fn a_host_owns_all_of_its_network() {
 }
 
 #[test]
+fn a_connection_of_a_proxy_counts_for_whom_it_comes() {
+    let (connections, mut held) = (connections(), Vec::new());
+    for _ in 0..3 {
+        admit(&connections, None, &mut held);
+    }
+    let source = |text| address(text).expect("an address");
+    let places: Vec<_> = held.iter_mut().map(|open| open.belongs_to(source("192.0.2.1"))).collect();
+    assert_eq!((places, connections.refused.get()), (vec![true, true, false], 1));
+    assert_eq!(admit(&connections, address("192.0.2.1"), &mut held), "told", "by whichever way it comes");
+    assert!(held[0].belongs_to(source("2001:db8::1")), "it counts for one address at a time");
+    drop(held);
+    assert!(connections.addresses().is_empty(), "nothing is kept of who has left");
+    assert_eq!(connections.gauge.get(), 0);
+}
+
+#[test]
 fn other_bounds_are_for_those_to_come() {
     let (connections, mut held) = (connections(), Vec::new());
     for _ in 0..4 {

@@ -1,6 +1,9 @@
 //! What `[[listeners]]` and `[admin]` may say, and what is made of it.
 
-use crate::config::file::tests::{accepted, check, check_whole};
+use crate::config::{
+    ProxyProtocol,
+    file::tests::{accepted, check, check_whole},
+};
 
 #[test]
 fn a_listener_needs_an_address() {
@@ -138,12 +141,12 @@ tls = { certificate = "c.pem", private_key = "-----BEGIN PRIVATE KEY-----MIG" }"
 }
 
 #[test]
-fn proxy_protocol_is_not_in_this_version() {
+fn there_are_three_words_for_the_proxy_protocol() {
     check(
         r#"[[listeners]]
 address = "127.0.0.1:8080"
-proxy_protocol = "required""#,
-        "3:1: listeners.proxy_protocol: not in this version; remove it; connections are served without PROXY protocol",
+proxy_protocol = "v2""#,
+        r#"3:18: listeners.proxy_protocol: `v2` is not known; write one of "off", "optional", "required""#,
     );
 }
 
@@ -230,6 +233,18 @@ fn one_table_or_a_list_of_them_is_tls() {
     );
     assert_eq!(two.listeners[0].tls.as_ref().map(|tls| tls.certificates.len()), Some(2));
     assert_eq!(two.attached.len(), 2);
+}
+
+#[test]
+fn a_listener_takes_the_proxy_protocol_when_it_is_told_to() {
+    let read = accepted(
+        "[[listeners]]\naddress = \"127.0.0.1:1\"\nproxy_protocol = \"off\"\n\
+         [[listeners]]\naddress = \"127.0.0.1:2\"\nproxy_protocol = \"optional\"\n\
+         [[listeners]]\naddress = \"unix:/run/a\"\nproxy_protocol = \"required\"\n\
+         [[listeners]]\naddress = \"127.0.0.1:4\"",
+    );
+    let modes: Vec<_> = read.listeners.iter().map(|listener| listener.proxy_protocol).collect();
+    assert_eq!(modes, [ProxyProtocol::Off, ProxyProtocol::Optional, ProxyProtocol::Required, ProxyProtocol::Off]);
 }
 
 #[test]
