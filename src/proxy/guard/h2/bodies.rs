@@ -29,6 +29,8 @@ struct Body {
     stream: u32,
     window: i64,
     bytes: u64,
+    /// It came since the last tick, and was not waited for all that time.
+    new: bool,
     /// Something came since the last tick.
     moved: bool,
     /// Nothing came for so long, while the client could have sent.
@@ -51,7 +53,7 @@ impl Bodies {
     /// A request came whose body follows.
     pub fn begin(&mut self, stream: u32) {
         if self.open.len() < self.capacity {
-            self.open.push(Body { stream, window: FIRST_WINDOW, bytes: 0, moved: true, quiet_ns: 0, waited_ns: 0 });
+            self.open.push(Body { stream, window: FIRST_WINDOW, bytes: 0, new: true, moved: true, quiet_ns: 0, waited_ns: 0 });
         }
     }
 
@@ -94,8 +96,8 @@ impl Bodies {
         for body in &mut self.open {
             let owed = connection_has_room && body.window >= ROOM;
             body.quiet_ns = if body.moved || !owed { 0 } else { body.quiet_ns.saturating_add(elapsed_ns) };
-            body.waited_ns = body.waited_ns.saturating_add(if owed { elapsed_ns } else { 0 });
-            body.moved = false;
+            body.waited_ns = body.waited_ns.saturating_add(if owed && !body.new { elapsed_ns } else { 0 });
+            (body.new, body.moved) = (false, false);
         }
     }
 

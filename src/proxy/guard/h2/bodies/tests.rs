@@ -29,15 +29,15 @@ fn stalls_after(sent: &[u32]) -> Option<usize> {
 fn a_silent_body_ends_after_the_time_out() {
     // The first tick sees that the request itself has come.
     assert_eq!(stalls_after(&[0; 40]), Some(31));
-    assert_eq!(stalls_after(&[&[0; 20][..], &[1000], &[0; 40]].concat()), Some(51));
+    assert_eq!(stalls_after(&[&[0; 20][..], &[20_000], &[0; 40]].concat()), Some(51));
 }
 
 #[test]
 fn a_dribbling_body_ends_once_its_average_is_below_the_least_rate() {
-    assert_eq!(stalls_after(&[239; 100]), Some(30));
+    assert_eq!(stalls_after(&[230; 100]), Some(31));
     assert_eq!(stalls_after(&[240; 1000]), None);
-    // What came at first counts: 24,000 bytes are 100 seconds' worth.
-    assert_eq!(stalls_after(&[&[24_000][..], &[1; 200]].concat()), Some(100));
+    // What came at first counts: 24,000 bytes are 100 seconds' worth, and those after them little.
+    assert_eq!(stalls_after(&[&[24_000][..], &[1; 200]].concat()), Some(101));
 }
 
 #[test]
