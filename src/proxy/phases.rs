@@ -7,7 +7,9 @@ use super::{
     bodies::{let_pass, take_in, told_length},
     client::client,
     ctx::{Ctx, Measured},
-    direct, framing, heads, peers,
+    direct, framing,
+    guard::marked_http2,
+    heads, peers,
     shared::Shared,
     writer,
 };
@@ -112,6 +114,8 @@ impl ProxyHttp for Phases {
         end: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
+        // Nothing is waited for but the server from here on.
+        ctx.streamed &= !end;
         let_pass(told_length(session), body, end, ctx)
     }
 
@@ -197,6 +201,10 @@ impl ProxyHttp for Phases {
 impl Phases {
     /// Counts a failure, and says what it means for the client: nothing when the client is gone.
     pub(super) fn judge_failure(error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
+        // Its clock began anew with each part of the body: it is the client that has sent nothing for so long (see `peers`).
+        if ctx.streamed && *error.esource() == ErrorSource::Upstream && *error.etype() == ErrorType::ReadTimedout {
+            return Some(Rejection::RequestTimeout);
+        }
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
@@ -296,6 +304,7 @@ impl Phases {
             // The framework's own default is for ever.
             session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
         }
+        ctx.fault = ctx.fault.or_else(|| marked_http2(session.req_header()));
         ctx.has_body = !session.as_downstream_mut().is_body_empty();
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);
