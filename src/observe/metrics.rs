@@ -9,7 +9,7 @@ mod handles;
 
 pub use handles::Handles;
 
-use super::Exchange;
+use super::{ConnectionEnd, Exchange};
 use crate::{
     config::{Gateway, ListenerAddress},
     limit::{LimitState, Policy},
@@ -66,6 +66,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections above their bound.
     pub connections_refused: IntCounter,
+    /// By [`ConnectionEnd`].
+    connections_ended: [IntCounter; ConnectionEnd::ALL.len()],
     request_bytes: IntCounter,
     response_bytes: IntCounter,
     auth: IntCounterVec,
@@ -155,6 +157,7 @@ impl Metrics {
         let decisions = families.counters("limit_decisions_total", "Decisions of the limits.", &["policy", "decision"]);
         let tokens = families.gauges("limit_tokens", "Whole tokens in a bucket now.", &["policy"]);
         let reloads = families.counters("config_reload_total", "Reloads of the configuration.", &["result"]);
+        let ended = families.counters("connections_ended_total", "Client connections that the gateway ended.", &["reason"]);
         let metrics = Self {
             requests: families.counters("requests_total", "Requests answered.", &["route", "method", "code", "outcome"]),
             durations: families.durations("request_duration_seconds", "From request head to end of response.", "route"),
@@ -167,6 +170,7 @@ impl Metrics {
             in_flight: families.gauge("requests_in_flight", "Requests being served now."),
             connections: families.gauge("connections", "Client connections open now."),
             connections_refused: families.counter("connections_refused_total", "Client connections above their bound."),
+            connections_ended: ConnectionEnd::ALL.map(|end| ended.with_label_values(&[end.label()])),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),
             auth: families.counters("auth_total", "Tokens judged.", &["issuer", "result"]),
@@ -256,6 +260,11 @@ impl Metrics {
         self.overhead.observe(seconds(exchange.duration_ns.saturating_sub(others_ns)));
         self.request_bytes.inc_by(exchange.request_bytes);
         self.response_bytes.inc_by(exchange.response_bytes);
+    }
+
+    /// Counts a client's connection that the gateway ended.
+    pub fn connection_ended(&self, end: ConnectionEnd) {
+        self.connections_ended[end as usize].inc();
     }
 
     /// Counts what the limits decided.

@@ -1,12 +1,14 @@
 //! What is recorded of each exchange: metrics and the access log. Every exchange is recorded exactly once.
 
 mod access_log;
+mod ends;
 mod exchange;
 mod ids;
 mod metrics;
 mod queue;
 
 pub(crate) use access_log::{write_json_text, write_time};
+pub use ends::ConnectionEnd;
 pub use exchange::Exchange;
 pub use ids::{Ids, RequestIds};
 pub use metrics::{Handles, Metrics, UpstreamFailure};

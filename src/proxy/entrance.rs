@@ -5,8 +5,7 @@
 //! the start is not left to them: the options of connections are given by [`App`], and retries are counted by the phases.
 
 use super::{
-    Clock,
-    guard::Guarding,
+    guard::{Guarding, Http2},
     phases::Phases,
     shared::Shared,
     tls::{TlsError, server_config},
@@ -19,17 +18,13 @@ use crate::{
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use pingora_core::{
-    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream},
+    apps::HttpServerApp,
     connectors::{ConnectorOptions, TransportConnector},
     listeners::tls::Acceptor,
-    protocols::http::{
-        ServerSession,
-        v2::server::{H2Options, default_h2_options},
-    },
-    server::{ShutdownWatch, configuration::ServerConf},
+    server::configuration::ServerConf,
 };
 use pingora_proxy::HttpProxy;
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 /// Idle connections that the framework keeps to the servers, for what is not forwarded directly.
 const UPSTREAM_POOL: usize = 1024;
@@ -57,48 +52,6 @@ pub struct App {
     pub(super) http2: Option<Arc<Http2>>,
     /// Each connection gets one answer: that there are too many.
     pub(super) full: bool,
-}
-
-/// The framework's proxy in HTTP/2.
-pub struct Http2 {
-    proxy: Arc<HttpProxy<Phases>>,
-    server_options: HttpServerOptions,
-    h2_options: H2Options,
-}
-
-impl HttpServerApp for Http2 {
-    /// Written out: `async` would put a second box around the future of every request.
-    fn process_new_http<'life0, 'life1, 'async_trait>(
-        self: &'life0 Arc<Self>,
-        session: ServerSession,
-        shutdown: &'life1 ShutdownWatch,
-    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'async_trait>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        self.proxy.process_new_http(session, shutdown)
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        Some(self.h2_options.clone())
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.server_options)
-    }
-}
-
-impl Http2 {
-    fn new(proxy: &Arc<HttpProxy<Phases>>, bounds: &Bounds) -> Self {
-        let mut server_options = HttpServerOptions::default();
-        server_options.h2_idle_timeout = Some(bounds.idle_timeout);
-        let mut h2_options = default_h2_options();
-        h2_options.max_concurrent_streams(bounds.h2_streams);
-        h2_options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
-        Self { proxy: Arc::clone(proxy), server_options, h2_options }
-    }
 }
 
 /// TLS of a configuration's listeners, ready before anything of the configuration is taken up.
@@ -163,7 +116,7 @@ impl Doors {
 
 /// The proxies of the two kinds of listeners; that of redirects never asks a server.
 struct Proxies {
-    clock: Clock,
+    shared: Arc<Shared>,
     general: Arc<HttpProxy<Phases>>,
     redirect: Arc<HttpProxy<Phases>>,
 }
@@ -185,7 +138,7 @@ impl Proxies {
             proxy.handle_init_modules();
             Arc::new(proxy)
         };
-        Self { clock: shared.clock, general: proxy(false), redirect: proxy(true) }
+        Self { shared: Arc::clone(shared), general: proxy(false), redirect: proxy(true) }
     }
 
     fn entrance(
@@ -196,12 +149,12 @@ impl Proxies {
         metrics: &Metrics,
     ) -> Entrance<App> {
         let proxy = Arc::clone(if listener.redirect_https { &self.redirect } else { &self.general });
-        let http2 = listener.http2.then(|| Arc::new(Http2::new(&proxy, &gateway.bounds)));
+        let http2 = listener.http2.then(|| Arc::new(Http2::new(&gateway.bounds, Arc::clone(&self.shared))));
         let tls = tls.map(|(acceptor, ends)| {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        let guarding = Guarding::new(&gateway.bounds, self.clock);
+        let guarding = Guarding::new(&gateway.bounds, self.shared.clock);
         let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
         let app = Arc::new(App { proxy, guarding, http2, full: false });
         Entrance { app, full, trusted_proxies: gateway.server.trusted_proxies.clone(), tls }

@@ -81,7 +81,8 @@ impl ServerApp for App {
             Some(_) if is_http2 && self.full => None,
             Some(http2) if is_http2 => {
                 guarded.hand_on_all();
-                http2.process_new(guarded, shutdown).await
+                http2.serve(&self.proxy, guarded, shutdown).await;
+                None
             }
             _ => {
                 self.serve_http1(guarded, shutdown).await;

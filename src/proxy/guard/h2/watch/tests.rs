@@ -1,0 +1,202 @@
+//! Budgets at a clock that stands, what fills them again, and what is waited for.
+
+use super::{End, FrameWatch, Kind, Overdue, Times};
+use crate::proxy::guard::h2::frames::{
+    CONTINUATION, DATA, HEADERS, PING, PRIORITY, PRIORITY_UPDATE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
+use std::time::Duration;
+
+const SECOND: u64 = 1_000_000_000;
+const TIMES: Times = Times { header: Duration::from_secs(10), body: Duration::from_secs(30), write: Duration::from_secs(30) };
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A connection whose preface and first SETTINGS have come.
+fn watch() -> FrameWatch {
+    let mut watch = FrameWatch::new(TIMES, 100, 0);
+    watch.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).expect("a preface");
+    watch.receive(&frame(SETTINGS, 0, 0, &[]), 0).expect("settings");
+    watch
+}
+
+/// How many of these frames go through at once, up to 5,000.
+fn admitted(watch: &mut FrameWatch, frame: &[u8], now: u64) -> usize {
+    (0..5_000).find(|_| watch.receive(frame, now).is_err()).unwrap_or(5_000)
+}
+
+/// Frames of this type end a fresh connection after so many, as a flood of this kind.
+fn check_flood(kind: u8, flags: u8, payload: &[u8], burst: usize, expected: Kind) {
+    let bytes = frame(kind, flags, u32::from(kind == RST_STREAM), payload);
+    let mut watch = watch();
+    assert_eq!(admitted(&mut watch, &bytes, 0), burst, "frames of type {kind}");
+    assert_eq!(watch.receive(&bytes, 0), Err(End::Flood(expected)));
+}
+
+#[test]
+fn a_flood_of_each_kind_ends_the_connection() {
+    check_flood(SETTINGS, 0, &[], 31, Kind::Settings);
+    check_flood(SETTINGS, 1, &[], 31, Kind::Settings);
+    check_flood(PING, 0, &[0; 8], 100, Kind::Ping);
+    check_flood(PING, 1, &[0; 8], 100, Kind::Ping);
+    check_flood(PRIORITY, 0, &[0; 5], 100, Kind::Priority);
+    check_flood(PRIORITY_UPDATE, 0, &[0; 5], 100, Kind::Priority);
+    check_flood(WINDOW_UPDATE, 0, &[0, 0, 0, 1], 1000, Kind::WindowUpdate);
+    check_flood(RST_STREAM, 0, &[0, 0, 0, 8], 200, Kind::Reset);
+    check_flood(7, 0, &[0; 8], 100, Kind::Other);
+    check_flood(0x2a, 0, &[0; 8], 100, Kind::Other);
+    check_flood(255, 255, &[], 100, Kind::Other);
+}
+
+#[test]
+fn resets_that_the_client_provokes_end_the_connection_and_others_do_not() {
+    let check = |code: u8, expected: usize| {
+        let bytes = frame(RST_STREAM, 0, 1, &[0, 0, 0, code]);
+        let mut watch = watch();
+        let sent = (0..500).find(|_| watch.send(&bytes, 0).is_err()).unwrap_or(500);
+        assert_eq!(sent, expected, "RST_STREAM with code {code}");
+    };
+    for provoked in [1, 3, 5, 6, 7] {
+        check(provoked, 100);
+    }
+    // NO_ERROR after an early answer, INTERNAL_ERROR and CANCEL when an upstream breaks off.
+    for other in [0, 2, 8] {
+        check(other, 500);
+    }
+}
+
+#[test]
+fn time_fills_a_budget_up_to_its_burst() {
+    let mut watch = watch();
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    assert_eq!(admitted(&mut watch, &ping, 0), 100);
+    assert_eq!(admitted(&mut watch, &ping, SECOND), 10);
+    assert_eq!(admitted(&mut watch, &ping, 1000 * SECOND), 100);
+}
+
+#[test]
+fn a_ping_every_second_is_never_too_much() {
+    let mut watch = watch();
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    for second in 0..100_000 {
+        assert_eq!(watch.receive(&ping, second * SECOND), Ok(()));
+    }
+}
+
+#[test]
+fn a_client_that_reads_may_ask_for_more_as_often_as_it_gets_something() {
+    let mut watch = watch();
+    let (data, update) = (frame(DATA, 0, 1, b"x"), frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
+    for _ in 0..100_000 {
+        watch.send(&data, 0).expect("sending costs nothing");
+        for _ in 0..2 {
+            assert_eq!(watch.receive(&update, 0), Ok(()));
+        }
+        assert_eq!(watch.receive(&frame(PING, 0, 0, &[0; 8]), 0), Ok(()));
+    }
+}
+
+#[test]
+fn who_waits_for_its_answers_may_reset_streams() {
+    let mut watch = watch();
+    for _ in 0..10_000 {
+        watch.send(&frame(HEADERS, 5, 1, &[]), 0).expect("sending costs nothing");
+        assert_eq!(watch.receive(&frame(RST_STREAM, 0, 3, &[0, 0, 0, 8]), 0), Ok(()));
+    }
+}
+
+#[test]
+fn data_has_no_budget() {
+    let mut watch = watch();
+    watch.receive(&frame(HEADERS, 4, 1, &[]), 0).expect("a request");
+    let data = frame(DATA, 0, 1, b"x");
+    for _ in 0..200_000 {
+        assert_eq!(watch.receive(&data, 0), Ok(()));
+    }
+}
+
+/// What is overdue after each of these seconds, when these bytes came at the beginning.
+fn overdue(bytes: &[u8], seconds: u64) -> Option<(u64, Overdue)> {
+    let mut watch = watch();
+    watch.receive(bytes, 0).expect("no flood");
+    (1..=seconds).find_map(|second| {
+        watch.tick(second * SECOND);
+        watch.take_overdue(second * SECOND).map(|found| (second, found))
+    })
+}
+
+#[test]
+fn what_was_begun_must_be_ended_in_time() {
+    let unfinished = Overdue::Connection(End::Unfinished);
+    assert_eq!(overdue(&[0], 100), Some((11, unfinished)));
+    assert_eq!(overdue(&[0, 0, 9, PING], 100), Some((11, unfinished)));
+    assert_eq!(overdue(&frame(HEADERS, 1, 1, &[1, 2, 3]), 100), Some((11, unfinished)), "a block without an end");
+    assert_eq!(overdue(&frame(HEADERS, 5, 1, &[1, 2, 3])[..10], 100), Some((11, unfinished)), "half a frame");
+    let open = [frame(HEADERS, 1, 1, &[]), frame(CONTINUATION, 0, 1, &[])].concat();
+    assert_eq!(overdue(&open, 100), Some((11, unfinished)));
+    // Half a DATA frame: the stream could not be ended alone.
+    let half = [frame(HEADERS, 4, 1, &[]), frame(DATA, 0, 1, &[0; 100])[..50].to_vec()].concat();
+    assert_eq!(overdue(&half, 100), Some((31, unfinished)));
+    // And one that belongs to no request.
+    assert_eq!(overdue(&frame(DATA, 0, 1, &[0; 2400])[..50], 100), Some((40, unfinished)));
+}
+
+#[test]
+fn a_connection_that_owes_nothing_is_waited_for_as_long_as_it_likes() {
+    assert_eq!(overdue(&frame(HEADERS, 5, 1, &[]), 1000), None);
+    let whole = [frame(HEADERS, 4, 1, &[]), frame(DATA, 1, 1, b"x")].concat();
+    assert_eq!(overdue(&whole, 1000), None);
+    assert_eq!(overdue(&[frame(HEADERS, 4, 1, &[]), frame(RST_STREAM, 0, 1, &[0; 4])].concat(), 1000), None);
+    let mut watch = watch();
+    assert!(!watch.is_waiting());
+    watch.receive(&[0], 0).expect("no flood");
+    assert!(watch.is_waiting());
+}
+
+#[test]
+fn settings_must_follow_the_preface() {
+    let mut watch = FrameWatch::new(TIMES, 100, 0);
+    watch.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).expect("a preface");
+    assert!(watch.is_waiting());
+    assert_eq!(watch.take_overdue(10 * SECOND), None);
+    assert_eq!(watch.take_overdue(11 * SECOND), Some(Overdue::Connection(End::Unfinished)));
+}
+
+#[test]
+fn a_silent_body_costs_its_stream_alone() {
+    let two = [frame(HEADERS, 4, 1, &[]), frame(HEADERS, 4, 3, &[]), frame(DATA, 1, 3, b"x")].concat();
+    assert_eq!(overdue(&two, 100), Some((32, Overdue::Body(1))));
+}
+
+#[test]
+fn an_answer_ends_the_wait_for_the_body() {
+    let mut watch = watch();
+    watch.receive(&frame(HEADERS, 4, 1, &[]), 0).expect("no flood");
+    assert!(watch.is_waiting());
+    watch.send(&frame(HEADERS, 5, 1, &[]), 0).expect("no flood");
+    assert!(!watch.is_waiting());
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_given_up() {
+    let mut watch = watch();
+    watch.wait_to_send(0);
+    watch.wait_to_send(20 * SECOND);
+    assert_eq!(watch.take_overdue(30 * SECOND), None);
+    assert_eq!(watch.take_overdue(31 * SECOND), Some(Overdue::Connection(End::Unread)));
+    watch.send(&[0], 31 * SECOND).expect("no flood");
+    assert_eq!(watch.take_overdue(1000 * SECOND), None);
+}
+
+#[test]
+fn verdicts_do_not_depend_on_how_bytes_are_sliced() {
+    let ping = frame(PING, 0, 0, &[0; 8]).repeat(101);
+    for slice in [1, 2, 7, 9, 17, 100, 5_000] {
+        let mut watch = watch();
+        let verdicts: Vec<_> = ping.chunks(slice).map(|piece| watch.receive(piece, 0)).collect();
+        let first = verdicts.iter().position(Result::is_err).expect("the last is too much");
+        assert_eq!(first, verdicts.len() - 1, "slices of {slice}");
+    }
+}
