@@ -112,6 +112,8 @@ impl ProxyHttp for Phases {
         end: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
+        // Nothing is waited for but the server from here on.
+        ctx.streamed &= !end;
         let_pass(told_length(session), body, end, ctx)
     }
 
@@ -197,6 +199,10 @@ impl ProxyHttp for Phases {
 impl Phases {
     /// Counts a failure, and says what it means for the client: nothing when the client is gone.
     pub(super) fn judge_failure(error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
+        // Its clock began anew with each part of the body: it is the client that has sent nothing for so long (see `peers`).
+        if ctx.streamed && *error.esource() == ErrorSource::Upstream && *error.etype() == ErrorType::ReadTimedout {
+            return Some(Rejection::RequestTimeout);
+        }
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {

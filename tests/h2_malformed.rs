@@ -1,0 +1,208 @@
+//! Requests in HTTP/2 that are none (RFC 9113, section 8): a stream error or 400, and never forwarded.
+#![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
+
+mod support;
+
+use support::{
+    DATA, Frame, HEADERS, Http2, Next, RST_STREAM, World,
+    http2::{END_HEADERS, END_STREAM, GOAWAY, block_of_bytes, frame},
+};
+
+const LIST: &[u8] = b"/prod/api/incidents";
+
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// What a request without fault begins with.
+const USUAL: [Field<'_>; 4] = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", LIST), (b":authority", b"api.test")];
+
+/// What comes of these fields: `400`, `reset`, `goaway`, or another status.
+fn outcome(client: &mut Http2, stream: u32, fields: &[Field<'_>], body: Option<&[u8]>) -> String {
+    let end = if body.is_none() { END_STREAM } else { 0 };
+    client.send(&frame(HEADERS, END_HEADERS | end, stream, &block_of_bytes(fields)));
+    if let Some(body) = body {
+        client.send(&frame(DATA, END_STREAM, stream, body));
+    }
+    let mut status = String::new();
+    loop {
+        match client.next() {
+            Next::Frame(Frame { kind: HEADERS, payload, .. }) => status = status_of(&payload),
+            Next::Frame(frame) if frame.kind == RST_STREAM && frame.stream == stream => return "reset".to_owned(),
+            Next::Frame(frame) if frame.kind == GOAWAY => return "goaway".to_owned(),
+            Next::Frame(_) => {}
+            Next::Closed => return "closed".to_owned(),
+            Next::Silence => return format!("silence after {status:?}"),
+        }
+        if !status.is_empty() {
+            return status;
+        }
+    }
+}
+
+/// RFC 7541, appendix A: entries 8 to 14 are statuses; others are literal behind the name of entry 8.
+fn status_of(block: &[u8]) -> String {
+    match block[0] {
+        0x88 => "200".to_owned(),
+        0x8c => "400".to_owned(),
+        0x8d => "404".to_owned(),
+        other => format!("{other:#x}"),
+    }
+}
+
+/// Refused on a connection of its own, and not forwarded; what is right beside it is served.
+fn refuse(world: &World, what: &str, fields: &[Field<'_>], body: Option<&[u8]>) {
+    // A body may turn out too short once it is on its way: the upstream sees it cut off.
+    let forwarded = || world.backend.requests().iter().filter(|seen| seen.complete).count();
+    let before = forwarded();
+    let mut client = Http2::connect(world.gateway.address());
+    let came = outcome(&mut client, 1, fields, body);
+    assert!(["400", "reset", "goaway"].contains(&came.as_str()), "{what}: {came}");
+    if came != "goaway" {
+        let good = [&USUAL[..], &[(b"authorization", world.bearer.as_bytes())]].concat();
+        assert_eq!(outcome(&mut client, 3, &good, None), "200", "{what}: the connection goes on");
+        assert_eq!(forwarded(), before + 1, "{what}: only the good one was forwarded");
+    } else {
+        assert_eq!(forwarded(), before, "{what}: nothing was forwarded");
+    }
+}
+
+struct Requests<'a> {
+    world: &'a World,
+}
+
+impl Requests<'_> {
+    /// The usual fields and `ada`'s token, then this one.
+    fn refuse_with(&self, what: &str, field: Field<'_>) {
+        let fields = [&USUAL[..], &[(b"authorization", self.world.bearer.as_bytes()), field]].concat();
+        refuse(self.world, what, &fields, None);
+    }
+
+    /// The usual fields with this value in place of that of its name.
+    fn refuse_instead(&self, what: &str, name: &[u8], value: &[u8]) {
+        let usual = USUAL.iter().map(|field| if field.0 == name { (field.0, value) } else { *field });
+        let fields: Vec<_> = usual.chain([(&b"authorization"[..], self.world.bearer.as_bytes())]).collect();
+        refuse(self.world, what, &fields, None);
+    }
+
+    /// The usual fields without this one.
+    fn refuse_without(&self, name: &[u8]) {
+        let usual = USUAL.iter().filter(|field| field.0 != name).copied();
+        let fields: Vec<_> = usual.chain([(&b"authorization"[..], self.world.bearer.as_bytes())]).collect();
+        refuse(self.world, &format!("without {}", String::from_utf8_lossy(name)), &fields, None);
+    }
+}
+
+fn world() -> World {
+    World::with(|setup| setup.with("[api]\nrequire_json = false\n[limits]\nper_user = { rate = 10000, burst = 10000 }"))
+}
+
+#[test]
+fn pseudo_headers_are_there_once_and_first() {
+    let world = world();
+    let requests = Requests { world: &world };
+    for name in [&b":method"[..], b":scheme", b":path", b":authority"] {
+        requests.refuse_without(name);
+        requests.refuse_instead(&format!("empty {}", name.escape_ascii()), name, b"");
+    }
+    for field in USUAL {
+        requests.refuse_with("a pseudo-header twice and late", field);
+    }
+    requests.refuse_with("an unknown one", (b":protocol", b"websocket"));
+    requests.refuse_with("one of responses", (b":status", b"200"));
+    let late = [&[(&b"x-first"[..], &b"1"[..])], &USUAL[..]].concat();
+    refuse(&world, "after another field", &late, None);
+}
+
+#[test]
+fn names_are_lower_case_and_tokens() {
+    let world = world();
+    let requests = Requests { world: &world };
+    for name in [&b"X-Upper"[..], b"x upper", b"x:y", b"x\ny", b"x\0y", b"x\r\ny", b"", b" x", b"x\x7f", b"x\xff", b"x(y)"] {
+        requests.refuse_with(&format!("name {}", name.escape_ascii()), (name, b"1"));
+    }
+}
+
+#[test]
+fn values_hold_no_line_ends_and_no_nul() {
+    let world = world();
+    let requests = Requests { world: &world };
+    for value in [&b"a\r\nb: c"[..], b"a\nb", b"a\rb", b"a\0b", b"\r", b"\n", b"\0", b"a\x01b", b"a\x7fb"] {
+        requests.refuse_with(&format!("value {}", value.escape_ascii()), (b"x-test", value));
+    }
+    for path in [&b"/prod/api/incidents HTTP/1.1\r\nX: y"[..], b"/prod/api/inci dents", b"/prod/api/a\tb", b"/a\0", b"prod/api"] {
+        requests.refuse_instead(&format!("path {}", path.escape_ascii()), b":path", path);
+    }
+    for method in [&b"GET /x HTTP/1.1\r\nHost: y\r\n\r\nGET"[..], b"G ET", b"GET\r\n", b"G\0T", b"G\xffT"] {
+        requests.refuse_instead(&format!("method {}", method.escape_ascii()), b":method", method);
+    }
+}
+
+#[test]
+fn fields_of_the_connection_are_none_of_http2() {
+    let world = world();
+    let requests = Requests { world: &world };
+    let of_the_connection: [Field<'_>; 8] = [
+        (b"connection", b"keep-alive"),
+        (b"connection", b"authorization"),
+        (b"keep-alive", b"timeout=5"),
+        (b"proxy-connection", b"keep-alive"),
+        (b"transfer-encoding", b"chunked"),
+        (b"upgrade", b"websocket"),
+        (b"te", b"gzip"),
+        (b"te", b"trailers, deflate"),
+    ];
+    for field in of_the_connection {
+        requests.refuse_with(&format!("{}: {}", field.0.escape_ascii(), field.1.escape_ascii()), field);
+    }
+}
+
+#[test]
+fn the_authority_is_one_and_plain() {
+    let world = world();
+    let requests = Requests { world: &world };
+    requests.refuse_with("another host", (b"host", b"other.test"));
+    requests.refuse_with("another port", (b"host", b"api.test:81"));
+    let hosts = [&USUAL[..3], &[(&b"host"[..], &b"a.test"[..]), (b"host", b"b.test")]].concat();
+    refuse(&world, "two hosts", &hosts, None);
+    for authority in [&b"user@api.test"[..], b"user:pass@api.test", b"api.test/path", b"a b", b"api.test, b.test", b"a\0b"] {
+        requests.refuse_instead(&format!("authority {}", authority.escape_ascii()), b":authority", authority);
+    }
+    requests.refuse_instead("an absolute path", b":path", b"http://api.test/prod/api/incidents");
+}
+
+#[test]
+fn the_length_is_that_of_the_body() {
+    let world = world();
+    let post = |length: &[u8], body: Option<&[u8]>| {
+        let usual = [(&b":method"[..], &b"POST"[..]), USUAL[1], USUAL[2], USUAL[3]];
+        let more = [(&b"authorization"[..], world.bearer.as_bytes()), (b"content-length", length)];
+        refuse(&world, &format!("length {} of {body:?}", length.escape_ascii()), &[&usual[..], &more].concat(), body);
+    };
+    post(b"1", Some(b"[]"));
+    post(b"3", Some(b"[]"));
+    post(b"100000", Some(b"[]"));
+    post(b"2", None);
+    for length in [&b"+2"[..], b"2, 3", b"-2", b"0x2", b"2 2", b"two", b"", b"18446744073709551618"] {
+        post(length, Some(b"[]"));
+    }
+    let usual = [(&b":method"[..], &b"POST"[..]), USUAL[1], USUAL[2], USUAL[3]];
+    let twice = [(&b"authorization"[..], world.bearer.as_bytes()), (b"content-length", b"2"), (b"content-length", b"3")];
+    refuse(&world, "two lengths", &[&usual[..], &twice].concat(), Some(b"[]"));
+}
+
+#[test]
+fn trailers_carry_neither_credentials_nor_framing() {
+    let world = world();
+    let mut client = Http2::connect(world.gateway.address());
+    let usual = [(&b":method"[..], &b"POST"[..]), USUAL[1], USUAL[2], USUAL[3]];
+    let fields = [&usual[..], &[(b"authorization", world.bearer.as_bytes())]].concat();
+    let trailers: [Field<'_>; 4] =
+        [(b"authorization", b"Bearer other"), (b"content-length", b"7"), (b"x-auth-subject", b"root"), (b"host", b"evil.test")];
+    client.send(&frame(HEADERS, END_HEADERS, 1, &block_of_bytes(&fields)));
+    client.send(&frame(DATA, 0, 1, b"[]"));
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block_of_bytes(&trailers)));
+    assert_eq!(client.wait(HEADERS).payload[0], 0x88, "the request itself is good");
+    let seen = world.backend.last();
+    assert_eq!(seen.body, b"[]");
+    assert!(seen.head.all("x-auth-subject").iter().all(|subject| *subject != "root"), "{seen:?}");
+    assert!(seen.head.all("authorization").iter().all(|value| *value == world.bearer), "{seen:?}");
+}
