@@ -106,6 +106,9 @@ fn pseudo_headers_are_there_once_and_first() {
     for field in USUAL {
         requests.refuse_with("a pseudo-header twice and late", field);
     }
+    for scheme in [&b"ftp"[..], b"ws", b"http2", b"ht tp", b"http:"] {
+        requests.refuse_instead(&format!("scheme {}", scheme.escape_ascii()), b":scheme", scheme);
+    }
     requests.refuse_with("an unknown one", (b":protocol", b"websocket"));
     requests.refuse_with("one of responses", (b":status", b"200"));
     let late = [&[(&b"x-first"[..], &b"1"[..])], &USUAL[..]].concat();
@@ -163,7 +166,18 @@ fn the_authority_is_one_and_plain() {
     requests.refuse_with("another port", (b"host", b"api.test:81"));
     let hosts = [&USUAL[..3], &[(&b"host"[..], &b"a.test"[..]), (b"host", b"b.test")]].concat();
     refuse(&world, "two hosts", &hosts, None);
-    for authority in [&b"user@api.test"[..], b"user:pass@api.test", b"api.test/path", b"a b", b"api.test, b.test", b"a\0b"] {
+    for authority in [
+        &b"user@api.test"[..],
+        b"user:pass@api.test",
+        b"api.test/path",
+        b"a b",
+        b"api.test, b.test",
+        b"a\0b",
+        b"a.test:port",
+        b"a.test:99999",
+        b"[::1",
+        b"a!b",
+    ] {
         requests.refuse_instead(&format!("authority {}", authority.escape_ascii()), b":authority", authority);
     }
     requests.refuse_instead("an absolute path", b":path", b"http://api.test/prod/api/incidents");
@@ -205,4 +219,29 @@ fn trailers_carry_neither_credentials_nor_framing() {
     assert_eq!(seen.body, b"[]");
     assert!(seen.head.all("x-auth-subject").iter().all(|subject| *subject != "root"), "{seen:?}");
     assert!(seen.head.all("authorization").iter().all(|value| *value == world.bearer), "{seen:?}");
+}
+
+/// A head that can be read is answered in JSON, decorated, and recorded.
+#[test]
+fn what_can_be_answered_is_answered_in_json() {
+    let world = world();
+    let check = |what: &str, fields: &[Field<'_>], status: u16, code: &str| {
+        let mut client = Http2::connect(world.gateway.address());
+        let id = format!("malformed-{}", what.replace(' ', "-"));
+        let fields = [fields, &[(b"x-request-id", id.as_bytes())]].concat();
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block_of_bytes(&fields)));
+        let body: serde_json::Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
+        assert_eq!(
+            (&body["status"], &body["code"], &body["request_id"]),
+            (&status.into(), &code.into(), &id.as_str().into()),
+            "{what}"
+        );
+        assert_eq!(world.gateway.access_log(&id)["status"], status, "{what}");
+    };
+    let foreign = [USUAL[0], (&b":scheme"[..], &b"ftp"[..]), USUAL[2], USUAL[3]];
+    check("a foreign scheme", &foreign, 400, "invalid_request");
+    let authority = [USUAL[0], USUAL[1], USUAL[2], (&b":authority"[..], &b"a!b"[..])];
+    check("no host", &authority, 400, "invalid_request");
+    check("connect", &[(b":method", b"CONNECT"), (b":authority", b"api.test:443")], 405, "method_not_allowed");
+    assert!(world.backend.requests().is_empty());
 }

@@ -48,7 +48,7 @@ fn promtool_finds_nothing_to_say_about_a_scrape() {
 }
 
 /// Families of the contract: kind, name, labels.
-const FAMILIES: [(&str, &str, &[&str]); 31] = [
+const FAMILIES: [(&str, &str, &[&str]); 32] = [
     ("counter", "requests_total", &["code", "method", "outcome", "route"]),
     ("histogram", "request_duration_seconds", &["route"]),
     ("histogram", "upstream_duration_seconds", &["upstream"]),
@@ -58,6 +58,7 @@ const FAMILIES: [(&str, &str, &[&str]); 31] = [
     ("counter", "response_bytes_total", &[]),
     ("gauge", "connections", &[]),
     ("counter", "connections_refused_total", &[]),
+    ("counter", "connections_ended_total", &["reason"]),
     ("counter", "auth_total", &["issuer", "result"]),
     ("counter", "jwks_refresh_total", &["issuer", "result"]),
     ("gauge", "jwks_last_success_timestamp_seconds", &["issuer"]),

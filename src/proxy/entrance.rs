@@ -11,7 +11,7 @@ use super::{
     tls::{TlsError, server_config},
 };
 use crate::{
-    config::{Bounds, Gateway, Listener, ListenerAddress},
+    config::{Gateway, Listener, ListenerAddress},
     observe::Metrics,
     upstream::UpstreamSettings,
 };

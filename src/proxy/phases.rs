@@ -7,7 +7,9 @@ use super::{
     bodies::{let_pass, take_in, told_length},
     client::client,
     ctx::{Ctx, Measured},
-    direct, framing, heads, peers,
+    direct, framing,
+    guard::marked_http2,
+    heads, peers,
     shared::Shared,
     writer,
 };
@@ -302,6 +304,7 @@ impl Phases {
             // The framework's own default is for ever.
             session.set_keepalive(Some(bounds.idle_timeout.as_secs().max(1)));
         }
+        ctx.fault = ctx.fault.or_else(|| marked_http2(session.req_header()));
         ctx.has_body = !session.as_downstream_mut().is_body_empty();
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);

@@ -18,7 +18,7 @@ use crate::{
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Families of the contract that this version has, beside those of the process.
-const FAMILIES: [&str; 28] = [
+const FAMILIES: [&str; 29] = [
     "requests_total",
     "request_duration_seconds",
     "upstream_duration_seconds",
@@ -27,6 +27,7 @@ const FAMILIES: [&str; 28] = [
     "request_bytes_total",
     "response_bytes_total",
     "connections",
+    "connections_ended_total",
     "connections_refused_total",
     "auth_total",
     "jwks_refresh_total",

@@ -10,6 +10,6 @@ mod serve;
 pub mod stand_in;
 mod stream;
 
-pub use h2::Http2;
+pub use h2::{Http2, marked as marked_http2};
 pub use serve::Guarding;
 pub use stream::BodyRefused;

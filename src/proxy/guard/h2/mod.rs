@@ -6,9 +6,12 @@
 
 mod bodies;
 mod frames;
+mod head;
 mod sessions;
 mod stream;
 mod watch;
+
+pub use head::marked;
 
 use self::{
     sessions::Sessions,
@@ -133,7 +136,8 @@ impl Http2 {
                 () = sessions.idle_for(self.idle) => return Some(Farewell::IDLE),
             };
             match accepted {
-                Ok(Some(H2Accept::Session(session))) => {
+                Ok(Some(H2Accept::Session(mut session))) => {
+                    head::judge(session.req_header_mut());
                     let (app, shutdown, serving) = (Arc::clone(app), shutdown.clone(), sessions.begin());
                     drop(tokio::spawn(async move {
                         let _serving = serving;
