@@ -73,7 +73,8 @@
 //!    `what_the_global_policy_refuses_costs_the_user_nothing_and_makes_no_entry`, `what_one_policy_refuses_costs_nothing_in_any_other`,
 //!    `what_all_four_spent_is_what_was_admitted_however_many_threads_race`
 //! 9. Whatever strangers can make grow has a capacity. `many_threads_fill_it_to_the_bound_exactly` (buckets),
-//!    `never_more_than_the_capacity_is_kept` (tokens), `strangers_cannot_add_series` (metrics)
+//!    `never_more_than_the_capacity_is_kept` (tokens), `strangers_cannot_add_series` (metrics),
+//!    `a_flood_of_each_kind_ends_the_connection` (frames of HTTP/2)
 //! 10. Every response is decorated, the gateway's own errors included, and recorded once. `every_kind_of_response_is_decorated`,
 //!     `each_request_is_counted_once_under_its_outcome`
 //! 11. Identity headers are set or removed, never passed through. `identity_headers_cannot_be_sent_by_a_client`

@@ -113,7 +113,7 @@ fn beside_a_good_client<T: Send>(name: &str, world: &World, attack: impl FnOnce(
     result
 }
 
-/// The flood of these bytes ends every connection with ENHANCE_YOUR_CALM.
+/// The flood of these bytes ends every connection with `ENHANCE_YOUR_CALM`.
 fn check(name: &str, world: &World, bytes: &[u8], frames: usize) -> Flooded {
     let began = Instant::now();
     let flooded = beside_a_good_client(name, world, || flood(world, bytes, frames));

@@ -31,7 +31,7 @@ use support::{
 
 /// What fails, and why that is so.
 const FAILING: [&str; 0] = [];
-/// Where the connection is closed with another code than the RFC names: the framework says PROTOCOL_ERROR for whatever it cannot
+/// Where the connection is closed with another code than the RFC names: the framework says `PROTOCOL_ERROR` for whatever it cannot
 /// read, and nothing to a client that does not begin with the preface, which the gateway takes for another protocol.
 const BY_CLOSING: [&str; 22] = [
     "hpack/2.3.3/1 indexed field 70",

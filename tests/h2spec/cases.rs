@@ -28,7 +28,7 @@ pub enum Step {
 pub enum Expect {
     /// GOAWAY, or the connection is closed.
     ConnectionError(&'static [u32]),
-    /// RST_STREAM or GOAWAY, or the connection is closed.
+    /// `RST_STREAM` or GOAWAY, or the connection is closed.
     StreamError(&'static [u32]),
     Closed,
     PongOrClosed([u8; 8]),

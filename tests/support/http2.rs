@@ -104,7 +104,7 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
 }
 
 impl Frame {
-    /// The error code of RST_STREAM and GOAWAY.
+    /// The error code of `RST_STREAM` and GOAWAY.
     pub fn code(&self) -> Option<u32> {
         let place = match self.kind {
             RST_STREAM => 0,

@@ -85,7 +85,9 @@ impl FrameReader {
 
     /// Takes the next event off the front of `bytes`; `None` once they are used up.
     pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Event> {
-        take(bytes, &mut self.skip);
+        if self.skip > 0 {
+            leave_out(bytes, &mut self.skip);
+        }
         let Some(frame) = self.frame else { return self.next_head(bytes) };
         let left = frame.length - self.seen;
         if left == 0 {
@@ -97,8 +99,12 @@ impl FrameReader {
             return None;
         }
         let (content, rest) = bytes.split_at(count as usize);
-        for (place, byte) in self.first.iter_mut().skip(self.seen as usize).zip(content) {
-            *place = *byte;
+        match (self.seen, content) {
+            (0, [a, b, c, d, ..]) => self.first = [*a, *b, *c, *d],
+            (seen @ 0..4, content) => {
+                self.first.iter_mut().skip(seen as usize).zip(content).for_each(|(place, byte)| *place = *byte);
+            }
+            _ => {}
         }
         *bytes = rest;
         self.seen += count;
@@ -106,6 +112,19 @@ impl FrameReader {
     }
 
     fn next_head(&mut self, bytes: &mut &[u8]) -> Option<Event> {
+        let frame = match bytes.split_first_chunk() {
+            Some((head, rest)) if self.filled == 0 => {
+                *bytes = rest;
+                Head::read(*head)
+            }
+            _ => self.next_sliced_head(bytes)?,
+        };
+        (self.frame, self.seen, self.first) = (Some(frame), 0, [0; 4]);
+        Some(Event::Begun(frame))
+    }
+
+    /// A head that does not come in one piece.
+    fn next_sliced_head(&mut self, bytes: &mut &[u8]) -> Option<Head> {
         let count = bytes.len().min(HEAD - self.filled);
         let (part, rest) = bytes.split_at(count);
         self.head[self.filled..self.filled + count].copy_from_slice(part);
@@ -114,14 +133,13 @@ impl FrameReader {
         if self.filled < HEAD {
             return None;
         }
-        let frame = Head::read(self.head);
-        (self.filled, self.frame, self.seen, self.first) = (0, Some(frame), 0, [0; 4]);
-        Some(Event::Begun(frame))
+        self.filled = 0;
+        Some(Head::read(self.head))
     }
 }
 
 /// Leaves out as many bytes as are left to be skipped.
-fn take(bytes: &mut &[u8], skip: &mut usize) {
+fn leave_out(bytes: &mut &[u8], skip: &mut usize) {
     let count = bytes.len().min(*skip);
     *bytes = &bytes[count..];
     *skip -= count;

@@ -74,9 +74,11 @@ impl Http2 {
         options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
         options.max_send_buffer_size(WAITING);
         options.data_frame_budget(WAITING_SMALL_DATA);
-        let times = Times { header: bounds.header_timeout, body: bounds.body_timeout, write: bounds.write_timeout };
-        let shortest = times.header.min(times.body).min(times.write);
+        let shortest = bounds.header_timeout.min(bounds.body_timeout).min(bounds.write_timeout);
         let every = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        // Whoever reads a body waits for it too, and can answer 408: that comes first.
+        let body = bounds.body_timeout + 2 * every;
+        let times = Times { header: bounds.header_timeout, body, write: bounds.write_timeout };
         let (idle, streams) = (bounds.idle_timeout, bounds.h2_streams);
         Self { options, times, idle, streams, every, shared, spoke_ns: AtomicU64::new(0) }
     }
@@ -179,7 +181,7 @@ impl Http2 {
         let before = self.spoke_ns.load(Ordering::Relaxed);
         let speaks = before == 0 || now.saturating_sub(before) >= SILENCE_NS;
         if speaks && self.spoke_ns.compare_exchange(before, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            log::warn!(target: "listeners", "an HTTP/2 connection was ended: {}; more may have been since the last such line", farewell.what);
+            log::warn!(target: "listeners", "HTTP/2 connections are ended, the last: {}", farewell.what);
         }
     }
 }

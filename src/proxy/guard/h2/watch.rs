@@ -1,6 +1,6 @@
 //! What a client's frames may cost: budgets by kind of frame, and how long the gateway waits for what was begun.
 //!
-//! The framework answers or ignores SETTINGS, PING, PRIORITY, WINDOW_UPDATE and RST_STREAM for as long as they come, and waits
+//! The framework answers or ignores SETTINGS, PING, PRIORITY, `WINDOW_UPDATE` and `RST_STREAM` for as long as they come, and waits
 //! for ever for the rest of a frame. Each kind has a budget that refills with time and with useful work, so that a busy client
 //! earns what it needs; whoever overdraws is told to calm down (RFC 9113, section 10.5). DATA with content has none: it is the
 //! work, and windows bound it. Empty DATA, CONTINUATION and header lists are bounded by the framework. Time is handed in; nothing
@@ -33,9 +33,9 @@ pub enum Kind {
     Ping,
     Priority,
     WindowUpdate,
-    /// RST_STREAM by the client: "rapid reset" (CVE-2023-44487).
+    /// `RST_STREAM` by the client: "rapid reset" (CVE-2023-44487).
     Reset,
-    /// RST_STREAM that the client made the gateway send: "made you reset" (CVE-2025-8671).
+    /// `RST_STREAM` that the client made the gateway send: "made you reset" (CVE-2025-8671).
     Provoked,
     /// Types that are unknown, or that a client has no use for.
     Other,
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// Beside what others allow: Envoy 1,000 control frames that wait, 100 PRIORITY a stream, 10 WINDOW_UPDATE a DATA frame sent;
+    /// Beside what others allow: Envoy 1,000 control frames that wait, 100 PRIORITY a stream, 10 `WINDOW_UPDATE` a DATA frame sent;
     /// nghttp2 1,000 resets and 33 a second; the framework 1,024 resets that were provoked in a connection's life.
     const fn allowance(self) -> Allowance {
         match self {
@@ -305,8 +305,8 @@ impl FrameWatch {
     }
 }
 
-/// Whether a reset is the client's fault (RFC 9113, section 7): PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED,
-/// FRAME_SIZE_ERROR, REFUSED_STREAM. An upstream that breaks off, or a body that nobody wants, is not.
+/// Whether a reset is the client's fault (RFC 9113, section 7): `PROTOCOL_ERROR`, `FLOW_CONTROL_ERROR`, `STREAM_CLOSED`,
+/// `FRAME_SIZE_ERROR`, `REFUSED_STREAM`. An upstream that breaks off, or a body that nobody wants, is not.
 fn is_provoked(code: u32) -> bool {
     matches!(code, 1 | 3 | 5 | 6 | 7)
 }

@@ -200,3 +200,22 @@ fn verdicts_do_not_depend_on_how_bytes_are_sliced() {
         assert_eq!(first, verdicts.len() - 1, "slices of {slice}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever comes, and however it is sliced: no panic, and the same verdict.
+    #[test]
+    fn any_bytes_are_judged_alike(frames in proptest::collection::vec((0u8..12, 0u8..64, 0u32..8, 0usize..40), 0..400), tail in 0usize..9, slice in 1usize..50) {
+        let mut bytes: Vec<u8> = frames.iter().flat_map(|(kind, flags, stream, length)| frame(*kind, *flags, *stream, &vec![0xff; *length])).collect();
+        bytes.truncate(bytes.len().saturating_sub(tail));
+        let judge = |slice: usize| {
+            let mut watch = watch();
+            let verdict = bytes.chunks(slice).map(|piece| watch.receive(piece, 0)).find(Result::is_err);
+            // The same bytes as what the gateway says, and time that passes in leaps.
+            let _ = bytes.chunks(slice).map(|piece| watch.send(piece, 0)).find(Result::is_err);
+            watch.tick(u64::MAX);
+            while matches!(watch.take_overdue(u64::MAX), Some(Overdue::Body(_))) {}
+            verdict
+        };
+        proptest::prop_assert_eq!(judge(slice), judge(bytes.len().max(1)));
+    }
+}
