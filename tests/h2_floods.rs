@@ -80,25 +80,38 @@ fn flood(world: &World, bytes: &[u8], frames: usize) -> Flooded {
     flooded
 }
 
-/// A good client beside it: how many of its requests were answered, and the median of the times in microseconds.
-fn be_good(world: &World, start: &Barrier, stop: &AtomicBool) -> (usize, u128) {
+/// What a good client has seen: how many of its requests were answered, and the medians of their times alone and beside a flood.
+struct Served {
+    count: usize,
+    alone: Duration,
+    beside: Duration,
+}
+
+fn be_good(world: &World, start: &Barrier, stop: &AtomicBool) -> Served {
     let mut client = world.gateway.connect();
-    assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200);
-    start.wait();
-    let mut times = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    let mut ask = || {
         let began = Instant::now();
         assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200, "the good client is served");
-        times.push(began.elapsed().as_micros());
+        began.elapsed()
+    };
+    let alone = (0..200).map(|_| ask()).collect();
+    start.wait();
+    let mut beside = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        beside.push(ask());
     }
+    Served { count: beside.len(), alone: median(alone), beside: median(beside) }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    (times.len(), times.get(times.len() / 2).copied().unwrap_or_default())
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// Runs this beside a good client, and holds it to the bound of memory.
 fn beside_a_good_client<T: Send>(name: &str, world: &World, attack: impl FnOnce() -> T + Send) -> T {
     let (start, stop) = (Barrier::new(2), AtomicBool::new(false));
-    let (result, (served, median), above) = thread::scope(|scope| {
+    let (result, good, above) = thread::scope(|scope| {
         let good = scope.spawn(|| be_good(world, &start, &stop));
         start.wait();
         let before = peak(&world.gateway);
@@ -107,8 +120,9 @@ fn beside_a_good_client<T: Send>(name: &str, world: &World, attack: impl FnOnce(
         let good = good.join().unwrap();
         (attacked.unwrap(), good, peak(&world.gateway).saturating_sub(before))
     });
-    println!("{name}: beside it {served} good requests, median {median} µs; {above} KiB above idle");
-    assert!(served >= 10, "{name}: {served} good requests");
+    let Served { count, alone, beside } = good;
+    println!("{name}: {count} good requests beside it, median {beside:?} (alone {alone:?}); {above} KiB above idle");
+    assert!(count >= 10, "{name}: {count} good requests");
     assert!(above < MEMORY_KB, "{name}: {above} KiB above idle");
     result
 }
