@@ -4,6 +4,7 @@
 //! stream's and the connection's, have room for a frame (RFC 9113, section 5.2). What counts is sampled: each tick looks at what
 //! has come since the one before, so that a frame costs a look-up and no reading of a clock.
 
+use crate::proxy::guard::pace::LEAST_RATE;
 use std::time::Duration;
 
 /// Below this a client may rather wait than send a small frame: the default size of a frame. A window that the gateway has read
@@ -11,8 +12,6 @@ use std::time::Duration;
 const ROOM: i64 = 16 * 1024;
 /// RFC 9113, section 6.9.2: both windows before anything is said about them; the gateway says nothing.
 const FIRST_WINDOW: i64 = 65_535;
-/// Bytes a second that a body must come with on average, once it has taken longer than the time-out.
-const LEAST_RATE: u64 = 240;
 
 /// The bodies that are under way.
 #[derive(Debug)]

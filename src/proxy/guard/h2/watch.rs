@@ -13,6 +13,7 @@ use super::{
         RST_STREAM, SETTINGS, WINDOW_UPDATE,
     },
 };
+use crate::proxy::guard::pace::LEAST_RATE;
 use std::time::Duration;
 
 /// Why the gateway ends a connection.
@@ -235,7 +236,7 @@ impl FrameWatch {
         let bound = if head.kind == DATA {
             self.bodies.spend(head.stream, head.length);
             // The least rate of a body; a frame that belongs to none is bounded too.
-            nanoseconds(self.times.body).saturating_add(u64::from(head.length) * (1_000_000_000 / 240))
+            nanoseconds(self.times.body).saturating_add(u64::from(head.length) * (1_000_000_000 / LEAST_RATE))
         } else {
             nanoseconds(self.times.header)
         };
