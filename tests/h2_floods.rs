@@ -49,7 +49,7 @@ fn peak(gateway: &Gateway) -> u64 {
 #[derive(Debug, Default)]
 struct Flooded {
     connections: usize,
-    /// Frames sent in all.
+    /// Frames offered in all; what comes after the verdict is thrown away.
     frames: usize,
     /// Error codes with which connections were ended.
     codes: Vec<u32>,
@@ -134,7 +134,7 @@ fn check(name: &str, world: &World, bytes: &[u8], frames: usize) -> Flooded {
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let rate = flooded.frames as f64 / began.elapsed().as_secs_f64();
     println!(
-        "{name}: {} connections, {rate:.0} frames/s, {} answers, {} resets",
+        "{name}: {} connections, {rate:.0} frames/s offered, {} answers, {} resets",
         flooded.connections, flooded.answers, flooded.resets
     );
     let calm = flooded.codes.iter().filter(|code| **code == ENHANCE_YOUR_CALM).count();
@@ -196,6 +196,9 @@ fn rapid_reset() {
     assert!(flooded.answers < flooded.connections * 201, "{flooded:?}");
 }
 
+/// What has the gateway reset this stream.
+type Provocation = fn(u32) -> Vec<u8>;
+
 /// Every way to have the gateway reset a stream of its own accord.
 #[test]
 fn made_you_reset() {
@@ -203,11 +206,11 @@ fn made_you_reset() {
     let no_increment = |stream: u32| frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffffu32.to_be_bytes());
     let too_short = |stream: u32| frame(DATA, END_STREAM, stream, b"1");
     let too_long = |stream: u32| frame(DATA, 0, stream, b"too long");
-    let ways: [(&str, &dyn Fn(u32) -> Vec<u8>); 4] = [
-        ("depends on itself", &on_itself),
-        ("window over 2^31-1", &no_increment),
-        ("less than the length", &too_short),
-        ("more than the length", &too_long),
+    let ways: [(&str, Provocation); 4] = [
+        ("depends on itself", on_itself),
+        ("window over 2^31-1", no_increment),
+        ("less than the length", too_short),
+        ("more than the length", too_long),
     ];
     for (way, provocation) in ways {
         let world = world();

@@ -127,7 +127,7 @@ fn identifiers() -> Vec<Case> {
             Expect::StreamError(&[PROTOCOL_ERROR]),
         ),
         case("http2/5.3.1/2 PRIORITY that depends on itself", &[priority(1, 1, 255)], Expect::StreamError(&[PROTOCOL_ERROR])),
-        case("http2/5.4.1/1 invalid PING: closed", &[elsewhere.clone()], Expect::Closed),
+        case("http2/5.4.1/1 invalid PING: closed", std::slice::from_ref(&elsewhere), Expect::Closed),
         case("http2/5.4.1/2 invalid PING: GOAWAY (strict)", &[elsewhere], Expect::Goaway(&[PROTOCOL_ERROR])),
         case("http2/5.5/1 unknown extension", &[unknown(), ping(0, NOTHING)], Expect::Pong(NOTHING)),
         case("http2/5.5/2 unknown extension within a block", &[part(1, &with("GET", &[]), true), unknown()], WRONG),
