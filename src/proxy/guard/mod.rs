@@ -1,6 +1,6 @@
 //! Stands on the accepted connection, before the framework: the framework's parser is lenient, reads a head without a bound on
 //! time, and answers what it refuses by itself. Here each head of HTTP/1 is read strictly and in its time, and the framework is
-//! given one request after another, in a form that leaves it nothing to decide. HTTP/2 it reads itself, under watch ([`h2`]).
+//! given one request after another, in a form that leaves it nothing to decide. HTTP/2 it reads itself, under watch (`h2`).
 
 pub mod chunks;
 mod h2;
