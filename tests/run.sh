@@ -13,6 +13,7 @@
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
 #   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
 #   tests/run.sh bench        benches/limits, with its bounds
+#   tests/run.sh instructions what judging a token takes, in instructions, against benches/auth/instructions.txt; installs valgrind
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
 # Starts from Debian with Rust (rustfmt and clippy too), a C toolchain and Node (20.19 or newer); asks for sudo only when it is not root and
@@ -140,6 +141,13 @@ bench() {
     LIMITS_CHECK=1 cargo bench --locked --bench limits
 }
 
+# Counts do not change on a busy machine, so that 3 % more is a change of the program. They do change with the compiler and with
+# what the processor can (AVX2, ADX): `INSTRUCTIONS=--write` writes the budget anew.
+instructions() {
+    command -v valgrind >/dev/null || as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends valgrind
+    cargo bench --locked --bench auth -- --instructions ${INSTRUCTIONS:-}
+}
+
 # The command that the README promises, in the build that it names: the same tests as for the debug build.
 release() {
     say "release: build"
@@ -163,7 +171,7 @@ case ${1:-all} in
         loom
         release
         ;;
-    setup | lint | loom | release | fuzz | mutants | soak | bench) "$1" ;;
+    setup | lint | loom | release | fuzz | mutants | soak | bench | instructions) "$1" ;;
     real-time) real_time ;;
     test) tests "${@:2}" ;;
     *)

@@ -3,6 +3,8 @@
 //! or the claim is then all that is wrong, and not the signature too.
 mod support;
 
+#[path = "tampering/beside.rs"]
+mod beside;
 #[path = "tampering/claims.rs"]
 mod claims;
 #[path = "tampering/form.rs"]

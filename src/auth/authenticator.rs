@@ -90,16 +90,14 @@ impl Authenticator {
         let UnverifiedToken(token) = token;
         let refuse = |reason| AuthError::Invalid { reason, issuer: None };
         let (segments, header) = self.form(token).map_err(refuse)?;
-        let payload = segments.payload().ok_or(refuse(InvalidReason::Malformed))?;
-        let members = json::object(&payload).ok_or(refuse(InvalidReason::Malformed))?;
+        let members = json::object(segments.payload()).ok_or(refuse(InvalidReason::Malformed))?;
         let (index, issuer) = self.named(members.get("iss")).ok_or(refuse(InvalidReason::UnknownIssuer))?;
         let refuse = |reason| AuthError::Invalid { reason, issuer: Some(index) };
         let (claims, times) = judge(&header, &members, &issuer.settings, now).map_err(refuse)?;
 
         let expired = now.unix_ns >= times.end_ns;
         let keys = issuer.keys.current();
-        let signature = segments.signature().ok_or(refuse(InvalidReason::Malformed))?;
-        match keys.verify(&header, segments.signed, &signature) {
+        match keys.verify(&header, segments.signed, segments.signature()) {
             KeyVerdict::Holds => {}
             KeyVerdict::Broken => return Err(refuse(InvalidReason::Signature)),
             KeyVerdict::WrongKind => return Err(refuse(InvalidReason::Algorithm)),
@@ -121,7 +119,7 @@ impl Authenticator {
         Ok(verified)
     }
 
-    /// All that can be judged before the payload is decoded: size, form, header, and whether the signature is as long as one of its
+    /// All that can be judged before the payload is read: size, form, header, and whether the signature is as long as one of its
     /// algorithm is. Whose token it is stands in the payload, so that these refusals count for no issuer.
     fn form<'a>(&self, token: &'a str) -> Result<(Segments<'a>, Header), InvalidReason> {
         if token.len() > self.token_size {
@@ -129,7 +127,7 @@ impl Authenticator {
         }
         let segments = Segments::split(token).ok_or(InvalidReason::Malformed)?;
         let header = segments.header()?;
-        if header.algorithm.signature_lengths().contains(&segments.signature_length()) {
+        if header.algorithm.signature_lengths().contains(&segments.signature().len()) {
             Ok((segments, header))
         } else {
             Err(InvalidReason::Signature)

@@ -8,7 +8,7 @@
 //! this far, so that it has to be cheap (a third of the time that a tree of owned values takes).
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 /// Claims of real issuers nest two or three deep; each level costs stack.
 const DEPTH: u8 = 16;
@@ -38,7 +38,7 @@ pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Members<'a> {
     pub(super) fn get(&self, name: &str) -> Option<&Json<'a>> {
-        let place = self.0.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok()?;
+        let place = self.0.binary_search_by(|(own, _)| by_length(own, name)).ok()?;
         Some(&self.0[place].1)
     }
 
@@ -48,17 +48,31 @@ impl<'a> Members<'a> {
 
     /// Sorted, so that a repeated name is found in `n log n` whatever a stranger writes.
     fn of(mut members: Vec<(Cow<'a, str>, Json<'a>)>) -> Option<Self> {
-        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        members.sort_unstable_by(|(a, _), (b, _)| by_length(a, b));
         members.windows(2).all(|pair| pair[0].0 != pair[1].0).then_some(Self(members))
     }
 }
 
+/// An order of names. Most differ in length already, and then not a byte of them is looked at.
+fn by_length(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
 /// Reads `text` as exactly one object.
 pub(super) fn object(text: &[u8]) -> Option<Members<'_>> {
+    if !ends_as_object(text) {
+        return None;
+    }
     let mut reader = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
     let members = reader.deserialize_map(Object(Depth(DEPTH))).ok()?;
     reader.end().ok()?;
-    Some(members)
+    Members::of(members)
+}
+
+/// Whether the last byte that is no white space (RFC 8259, section 2) can be an object's. Of what was cut off or has something after
+/// the object this looks at one byte instead of all.
+fn ends_as_object(text: &[u8]) -> bool {
+    text.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) == Some(&b'}')
 }
 
 /// How much deeper it may go.
@@ -71,23 +85,24 @@ impl Depth {
     }
 }
 
+/// The members in the order of the text, repeated ones among them: whoever asks for an object's members sorts that out.
 struct Object(Depth);
 
 impl<'de> Visitor<'de> for Object {
-    type Value = Members<'de>;
+    type Value = Vec<(Cow<'de, str>, Json<'de>)>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let Self(depth) = self;
         let inner = depth.deeper()?;
         let mut read = Vec::with_capacity(16);
         while let Some(name) = members.next_key_seed(Name)? {
             read.push((name, members.next_value_seed(inner)?));
         }
-        Members::of(read).ok_or_else(|| A::Error::custom("a member appears twice"))
+        Ok(read)
     }
 }
 
@@ -171,7 +186,8 @@ impl<'de> Visitor<'de> for Depth {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Json<'de>, A::Error> {
-        Object(self).visit_map(members).map(|_| Json::Other)
+        let members = Object(self).visit_map(members)?;
+        Members::of(members).map(|_| Json::Other).ok_or_else(|| A::Error::custom("a member appears twice"))
     }
 }
 

@@ -64,49 +64,37 @@ impl Key {
     }
 }
 
+/// What an RSA key can be used with: one key, prepared for each.
+static RSA: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::Rs256, &signature::RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::Rs384, &signature::RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::Rs512, &signature::RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::Ps256, &signature::RSA_PSS_2048_8192_SHA256),
+    (Algorithm::Ps384, &signature::RSA_PSS_2048_8192_SHA384),
+    (Algorithm::Ps512, &signature::RSA_PSS_2048_8192_SHA512),
+];
+
 impl Material {
-    fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
-        match self {
-            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
-            Self::P256(_) => algorithm == Es256,
-            Self::P384(_) => algorithm == Es384,
-            Self::Ed25519(_) => algorithm == EdDsa,
-        }
-    }
-
-    /// The key as aws-lc takes it: on its curve, in its range.
-    fn prepare(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, &'static str> {
-        let off_curve = "the point is not on the curve";
-        match (self, verification(algorithm)) {
-            (Self::Rsa { modulus: n, exponent: e }, Verification::Rsa(parameters)) => {
-                RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| "not an RSA key")
+    /// The key as aws-lc takes it, on its curve and in its range: for the algorithm that it is reserved for, or else for each of its
+    /// kind. This alone says which algorithm fits which key (RFC 8725, section 3.1).
+    fn prepare(&self, reserved: Option<Algorithm>) -> Result<Vec<(Algorithm, ParsedPublicKey)>, &'static str> {
+        let meant = |algorithm: Algorithm| reserved.is_none_or(|reserved| reserved == algorithm);
+        let point = |algorithm, curve: &'static dyn VerificationAlgorithm, point: &[u8]| {
+            let key = ParsedPublicKey::new(curve, point).map_err(|_| "the point is not on the curve")?;
+            Ok(if meant(algorithm) { vec![(algorithm, key)] } else { Vec::new() })
+        };
+        let prepared: Vec<_> = match self {
+            Self::Rsa { modulus: n, exponent: e } => {
+                let key =
+                    |parameters| RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| "not an RSA key");
+                let meant = RSA.iter().filter(|(algorithm, _)| meant(*algorithm));
+                meant.map(|(algorithm, parameters)| Ok((*algorithm, key(parameters)?))).collect::<Result<_, &str>>()
             }
-            (Self::P256(point) | Self::P384(point) | Self::Ed25519(point), Verification::Curve(curve)) => {
-                ParsedPublicKey::new(curve, point).map_err(|_| off_curve)
-            }
-            (Self::Rsa { .. }, Verification::Curve(_)) | (_, Verification::Rsa(_)) => Err("alg is not of this kind of key"),
-        }
-    }
-}
-
-/// An algorithm of ours in aws-lc's terms.
-enum Verification {
-    Rsa(&'static RsaParameters),
-    Curve(&'static dyn VerificationAlgorithm),
-}
-
-fn verification(algorithm: Algorithm) -> Verification {
-    match algorithm {
-        Algorithm::Rs256 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::Rs384 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::Rs512 => Verification::Rsa(&signature::RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::Ps256 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA256),
-        Algorithm::Ps384 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA384),
-        Algorithm::Ps512 => Verification::Rsa(&signature::RSA_PSS_2048_8192_SHA512),
-        Algorithm::Es256 => Verification::Curve(&signature::ECDSA_P256_SHA256_FIXED),
-        Algorithm::Es384 => Verification::Curve(&signature::ECDSA_P384_SHA384_FIXED),
-        Algorithm::EdDsa => Verification::Curve(&signature::ED25519),
+            Self::P256(bytes) => point(Algorithm::Es256, &signature::ECDSA_P256_SHA256_FIXED, bytes),
+            Self::P384(bytes) => point(Algorithm::Es384, &signature::ECDSA_P384_SHA384_FIXED, bytes),
+            Self::Ed25519(bytes) => point(Algorithm::EdDsa, &signature::ED25519, bytes),
+        }?;
+        if prepared.is_empty() { Err("alg is not of this kind of key") } else { Ok(prepared) }
     }
 }
 
@@ -130,11 +118,7 @@ pub(super) fn read_key(jwk: &Jwk) -> Result<Key, &'static str> {
         None => None,
         Some(_) => Some(jwk.text("alg").and_then(Algorithm::named).ok_or("alg is not a supported signature algorithm")?),
     };
-    if algorithm.is_some_and(|algorithm| !material.fits(algorithm)) {
-        return Err("alg is not of this kind of key");
-    }
-    let usable = Algorithm::ALL.iter().filter(|&&usable| material.fits(usable) && algorithm.is_none_or(|own| own == usable));
-    let prepared = usable.map(|&usable| Ok((usable, material.prepare(usable)?))).collect::<Result<_, &str>>()?;
+    let prepared = material.prepare(algorithm)?;
     Ok(Key { facts: Facts { kid, algorithm, material }, prepared })
 }
 

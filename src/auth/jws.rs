@@ -4,27 +4,37 @@
 //! alphabet or unused bits set (two spellings of one token), a header or payload that is not one strict JSON object.
 //! Not read, so that a token cannot bring its own key (RFC 8725, section 3.10; CVE-2018-0114): `jwk`, `jku`, `x5u`, `x5c`.
 //!
-//! In steps, so that a token that fails costs no more than its first failing check: the form of all three segments without
-//! decoding any ([`Segments::split`]), then the header, then the payload, the signature only when a key is at hand.
+//! In steps, so that a token that fails costs no more than its first failing check: the form of all three segments
+//! ([`Segments::split`]), then the header, then the payload, the signature only when a key is at hand.
 use super::{
     InvalidReason,
     json::{self, Json, Members},
     keys::Algorithm,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine, engine::general_purpose};
+use std::sync::LazyLock;
+
+/// RFC 7515, section 2: base64url without padding, white space, or bits that stand for nothing (RFC 4648, section 3.5).
+///
+/// 32 characters at a time where the processor can (AVX2, NEON): a good kilobyte is checked and decoded in the time that it took to
+/// look at its characters alone, so that nothing comes before it.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+static BASE64URL: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(general_purpose::NO_PAD));
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static BASE64URL: LazyLock<base64::engine::GeneralPurpose> = LazyLock::new(|| general_purpose::URL_SAFE_NO_PAD);
 
 /// A longer `kid` is no key of anyone; `KeySet` leaves such keys out too.
 pub(super) const KID_LENGTH: usize = 256;
 
-/// A token taken apart: each segment is base64url in its only spelling. Nothing in it is decoded or proven. Without `Debug`: it is
-/// the whole token.
-#[derive(Clone, Copy)]
+/// A token taken apart: each segment was base64url in its only spelling. Nothing in it is proven. Without `Debug`: it is the whole
+/// token.
 pub(super) struct Segments<'a> {
     /// What the signature covers: header and payload as they came (RFC 7515, section 5.2).
     pub(super) signed: &'a str,
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    /// The three, decoded, one after the other.
+    bytes: Vec<u8>,
+    header_end: usize,
+    payload_end: usize,
 }
 
 impl<'a> Segments<'a> {
@@ -32,62 +42,30 @@ impl<'a> Segments<'a> {
     pub(super) fn split(token: &'a str) -> Option<Self> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
-        let form = [header, payload, signature].into_iter().all(is_base64url);
+        let mut bytes = Vec::with_capacity(token.len());
+        let mut decode = |segment: &str| {
+            BASE64URL.decode_vec(segment, &mut bytes).ok()?;
+            Some(bytes.len())
+        };
+        let (header_end, payload_end) = (decode(header)?, decode(payload)?);
+        decode(signature)?;
         // An empty payload would be a detached one (RFC 7515, appendix F). An empty signature is told by its length.
-        (form && !header.is_empty() && !payload.is_empty()).then_some(Self { signed, header, payload, signature })
+        (!header.is_empty() && !payload.is_empty()).then_some(Self { signed, bytes, header_end, payload_end })
     }
 
     /// The header, judged by the rules that hold for every issuer.
     pub(super) fn header(&self) -> Result<Header, InvalidReason> {
-        let text = URL_SAFE_NO_PAD.decode(self.header).map_err(|_| InvalidReason::Malformed)?;
-        Header::read(&json::object(&text).ok_or(InvalidReason::Malformed)?)
+        Header::read(&json::object(&self.bytes[..self.header_end]).ok_or(InvalidReason::Malformed)?)
     }
 
     /// The payload, to be read as claims.
-    pub(super) fn payload(&self) -> Option<Vec<u8>> {
-        URL_SAFE_NO_PAD.decode(self.payload).ok()
-    }
-
-    /// Length of the signature in bytes.
-    pub(super) fn signature_length(&self) -> usize {
-        self.signature.len() * 3 / 4
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.bytes[self.header_end..self.payload_end]
     }
 
     /// The signature.
-    pub(super) fn signature(&self) -> Option<Vec<u8>> {
-        URL_SAFE_NO_PAD.decode(self.signature).ok()
-    }
-}
-
-/// RFC 7515, section 2: base64url without padding, white space, or bits that stand for nothing (RFC 4648, section 3.5).
-///
-/// The decoder checks the same, but only segment by segment, and pays for each: this refuses 1 KiB of anything in 0.2 µs.
-fn is_base64url(segment: &str) -> bool {
-    let bytes = segment.as_bytes();
-    // No early end, so that the compiler takes sixteen bytes at a time.
-    let foreign = bytes.iter().fold(0, |foreign, &byte| foreign | foreign_bit(byte));
-    let unused_bits = match bytes.len() % 4 {
-        0 => 0,
-        2 => 0b1111,
-        3 => 0b11,
-        _ => return false,
-    };
-    foreign == 0 && bytes.last().is_none_or(|&last| six_bits(last) & unused_bits == 0)
-}
-
-/// 1 for a byte that is not of the alphabet.
-fn foreign_bit(byte: u8) -> u8 {
-    u8::from(!(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
-}
-
-/// What a character of base64url stands for (RFC 4648, section 5).
-fn six_bits(character: u8) -> u8 {
-    match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'-' => 62,
-        _ => 63,
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.bytes[self.payload_end..]
     }
 }
 

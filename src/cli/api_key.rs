@@ -139,7 +139,7 @@ fn lock(path: &Path, open: impl Fn(&Path) -> io::Result<LockedFile>) -> Result<(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         there => there.map(drop),
     };
-    let mut locked = there.and_then(|()| open(path)).map_err(|error| failure("cannot open", path, &error))?;
+    let locked = there.and_then(|()| open(path)).map_err(|error| failure("cannot open", path, &error))?;
     let text = locked.read().map_err(|error| failure("cannot read", path, &error))?;
     Ok((locked, text))
 }

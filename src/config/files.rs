@@ -59,12 +59,22 @@ pub(super) fn read_any_text(path: &Path, most: u64) -> io::Result<String> {
 
 /// Whatever its size is said to be.
 fn read_any(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_open(&File::open(path)?, most)
+}
+
+/// The content of what is open already.
+///
+/// # Errors
+/// The operating system's; `FileTooLarge` above the bound.
+pub fn read_open(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= most) { Ok(content) } else { Err(too_large(most)) }
 }
 
-fn as_text(content: Vec<u8>) -> io::Result<String> {
+/// # Errors
+/// `InvalidData` for what is not UTF-8.
+pub fn as_text(content: Vec<u8>) -> io::Result<String> {
     String::from_utf8(content).map_err(|_| ErrorKind::InvalidData.into())
 }
 

@@ -3,9 +3,9 @@
 //! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
 
 use super::report::Fault;
-use crate::{secret::Secret, time::days_since_1970, token::is_scope};
+use crate::{secret::Secret, time::unix_s_of, token::is_scope};
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
-use toml::value::{Datetime, Offset};
+use toml::value::Datetime;
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
@@ -55,16 +55,10 @@ pub(crate) fn size(text: &str, range: &RangeInclusive<u64>) -> Result<u64, Fault
 
 /// `2030-01-31T12:00:00Z` in nanoseconds since 1970. Without an offset it would be another moment at each place.
 pub(crate) fn moment(written: &Datetime) -> Result<u64, Fault> {
-    let Datetime { date: Some(date), time: Some(time), offset: Some(offset) } = written else {
+    let Datetime { date: Some(date), time: Some(time), offset: Some(offset) } = *written else {
         return Err(Fault::new(format!("`{written}` is not a moment"), MOMENT));
     };
-    let offset_minutes = match offset {
-        Offset::Z => 0,
-        Offset::Custom { minutes } => i64::from(*minutes),
-    };
-    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    let minutes = days * 1440 + i64::from(time.hour) * 60 + i64::from(time.minute) - offset_minutes;
-    let seconds = u64::try_from(minutes * 60 + i64::from(time.second.unwrap_or(0)));
+    let seconds = u64::try_from(unix_s_of(date, time, offset));
     let nanoseconds = seconds.ok().and_then(|seconds| seconds.checked_mul(1_000_000_000));
     let nanoseconds = nanoseconds.and_then(|whole| whole.checked_add(u64::from(time.nanosecond.unwrap_or(0))));
     nanoseconds.ok_or_else(|| Fault::new(format!("`{written}` is out of range"), "write a moment from 1970 to 2554"))

@@ -26,9 +26,10 @@ use std::{
     error::Error,
     fmt, io,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::{sync::OnceCell, task::spawn_blocking};
 
 /// Why there is no document.
 #[derive(Debug)]
@@ -79,8 +80,11 @@ impl Error for DownloadError {
 
 /// Fetches documents of at most `limit` bytes.
 pub(super) struct Downloader {
-    /// What to trust is read once; where that failed, every https fetch says so.
-    client: Result<HttpClient, String>,
+    /// Instead of the operating system's certificates.
+    ca_file: Option<PathBuf>,
+    /// What to trust is read by the first fetch, which waits for the disk where no request is held up by that; where it could not be
+    /// read, every fetch says so.
+    client: OnceCell<Result<HttpClient, String>>,
     limit: usize,
 }
 
@@ -89,13 +93,13 @@ type HttpClient = Client<HttpsConnector<MeteredConnector>, Empty<Bytes>>;
 impl Downloader {
     /// Trusts the certificates of `ca_file`, or else the operating system's.
     pub(super) fn new(ca_file: Option<&Path>, limit: usize) -> Self {
-        Self { client: tls(ca_file).map(|tls| client(tls, limit)), limit }
+        Self { ca_file: ca_file.map(Path::to_owned), client: OnceCell::new(), limit }
     }
 
     /// The document at `url`.
     pub(super) async fn get(&self, url: &str) -> Result<Bytes, DownloadError> {
         let url = parse_url(url).map_err(DownloadError::Url)?;
-        let client = self.client.as_ref().map_err(|what| DownloadError::Trust(what.clone()))?;
+        let client = self.client().await.as_ref().map_err(|what| DownloadError::Trust(what.clone()))?;
         let mut outcome = Err(DownloadError::NotLoopback);
         for target in targets(&url).await? {
             outcome = client.request(request(target, &url)?).await.map_err(DownloadError::Exchange);
@@ -104,6 +108,15 @@ impl Downloader {
             }
         }
         self.read(outcome?).await
+    }
+
+    async fn client(&self) -> &Result<HttpClient, String> {
+        let read = || async {
+            let (ca_file, limit) = (self.ca_file.clone(), self.limit);
+            let read = spawn_blocking(move || tls(ca_file.as_deref()).map(|tls| client(tls, limit))).await;
+            read.unwrap_or_else(|_| Err("interrupted".to_owned()))
+        };
+        self.client.get_or_init(read).await
     }
 
     async fn read(&self, answer: Response<Incoming>) -> Result<Bytes, DownloadError> {

@@ -12,11 +12,11 @@
 //!   damage, not against forgery. A group that the process is in may: orchestrators give it the files of a volume so.
 //!
 //! Not here: when it is read and written (`watched`). An issuer whose set is old is as good as its file: that is what it is for.
-use super::{
-    files::{Like, Old, write_whole},
-    key_document::read_bounded,
+use super::files::{Like, Old, write_whole};
+use crate::{
+    auth::{IssuerSettings, KeySet, KeySetError, KeySource},
+    config::files::read_open,
 };
-use crate::auth::{IssuerSettings, KeySet, KeySetError, KeySource};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustix::{
     fs::{Mode, OFlags},
@@ -89,7 +89,10 @@ impl KeyCache {
         }
         Process::this().believes(about.uid(), about.gid(), about.mode())?;
         let bound = self.limit.saturating_add(HEAD_LENGTH);
-        let text = read_bounded(file, bound).map_err(CacheError::Unreadable)?.ok_or(CacheError::TooLarge(bound))?;
+        let text = read_open(&file, u64::try_from(bound).unwrap_or(u64::MAX)).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => CacheError::TooLarge(bound),
+            _ => CacheError::Unreadable(error),
+        })?;
         self.judge(&text).map(Some)
     }
 

@@ -7,13 +7,12 @@
 use super::download::{DownloadError, Downloader, is_http};
 use crate::{
     auth::{IssuerSettings, KeySetError, KeySource},
-    config::files::regular,
+    config::files::read_bytes,
 };
 use serde::Deserialize;
 use std::{
     error::Error,
-    fmt, fs,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -105,17 +104,7 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
-    // To open a pipe waits for its writer.
-    let text = regular(path).and_then(|_| fs::File::open(path)).and_then(|file| read_bounded(file, limit));
-    text.map_err(FetchError::File)?.ok_or(FetchError::TooLarge(limit))
-}
-
-/// The content, unless it is longer than `limit` bytes, whatever its size is said to be.
-pub(super) fn read_bounded(file: fs::File, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut text = Vec::new();
-    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(bound).read_to_end(&mut text)?;
-    Ok((text.len() <= limit).then_some(text))
+    read_bytes(path, u64::try_from(limit).unwrap_or(u64::MAX)).map_err(FetchError::File)
 }
 
 /// Why there are no new keys.
@@ -125,8 +114,6 @@ pub(super) enum FetchError {
     Download(DownloadError),
     /// From the file.
     File(io::Error),
-    /// The file is longer than that many bytes.
-    TooLarge(usize),
     /// Not complete within the deadline.
     TooLate(Duration),
     /// What came is not a key set.
@@ -144,7 +131,6 @@ impl fmt::Display for FetchError {
         match self {
             Self::Download(error) => error.fmt(formatter),
             Self::File(_) => formatter.write_str("the file cannot be read"),
-            Self::TooLarge(limit) => write!(formatter, "larger than {limit} bytes"),
             Self::TooLate(deadline) => write!(formatter, "not complete within {deadline:?}"),
             Self::Keys(error) => error.fmt(formatter),
             Self::Discovery(what) => write!(formatter, "the discovery document {what}"),
@@ -160,7 +146,7 @@ impl Error for FetchError {
             Self::Download(error) => error.source(),
             Self::File(error) => Some(error),
             Self::Keys(error) => error.source(),
-            Self::TooLarge(_) | Self::TooLate(_) | Self::Discovery(_) | Self::NotFetched | Self::Interrupted => None,
+            Self::TooLate(_) | Self::Discovery(_) | Self::NotFetched | Self::Interrupted => None,
         }
     }
 }

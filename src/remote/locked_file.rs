@@ -9,9 +9,10 @@
 //! alone, and belongs to who owns the folder, where the process may give it away.
 
 use super::files::{Like, Old, metadata_of_folder, new_file, write_whole};
+use crate::config::files::{LARGE, as_text, read_open};
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
-    io::{self, Read},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
@@ -65,11 +66,10 @@ impl LockedFile {
     /// Its content.
     ///
     /// # Errors
-    /// The operating system's; `InvalidData` when it is not text.
-    pub fn read(&mut self) -> io::Result<String> {
-        let mut text = String::new();
-        self.file.read_to_string(&mut text)?;
-        Ok(text)
+    /// The operating system's; `InvalidData` when it is not text, `FileTooLarge` when it is longer than any that a configuration may
+    /// name.
+    pub fn read(&self) -> io::Result<String> {
+        read_open(&self.file, LARGE).and_then(as_text)
     }
 
     /// Puts other content in its place, and lets go of it.

@@ -128,7 +128,7 @@ pub fn rotate_signing_key(files: &TokenFiles, forget_old: bool, now: Now) -> Res
     if !path.exists() && write_new_key(&new).map_err(io("cannot write", &path))? {
         return Ok(rotation(None));
     }
-    let mut locked = regular(&path).and_then(|_| LockedFile::open(&path)).map_err(io("cannot lock", &path))?;
+    let locked = regular(&path).and_then(|_| LockedFile::open(&path)).map_err(io("cannot lock", &path))?;
     let old = locked.read().map_err(io("cannot read", &path))?;
     let old = SigningKey::from_any_pem(&old).map_err(|error| {
         RotateError::BadFile(format!(

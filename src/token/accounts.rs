@@ -4,10 +4,10 @@
 //! guess by dictionary, and a slow hash would let strangers spend our time.
 //!
 //! Not here: how they are written (`config::read_accounts` reads their file, `accounts_file` changes it).
-use crate::{secret::Secret, time::days_since_1970};
+use crate::{secret::Secret, time::unix_s_of};
 use aws_lc_rs::{constant_time, digest};
 use std::{collections::HashMap, fmt};
-use toml::value::{Datetime, Offset};
+use toml::value::{Datetime, Offset, Time};
 
 /// The service accounts by client id.
 #[derive(Debug, Default)]
@@ -116,21 +116,13 @@ pub(crate) fn is_scope(text: &str) -> bool {
 /// From which second since 1970 on an account that ends at that moment is nobody's; of a date alone its first second, by UTC. What
 /// lies before 1970 is 0, long expired. `None`: another moment at each place.
 pub(crate) fn end_of(written: &Datetime) -> Option<u64> {
-    let date = written.date?;
-    let (seconds_of_day, offset_minutes) = match (&written.time, &written.offset) {
-        (None, None) => (0, 0),
-        (Some(time), Some(offset)) => {
-            let seconds = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
-            let minutes = match offset {
-                Offset::Z => 0,
-                Offset::Custom { minutes } => i64::from(*minutes),
-            };
-            (seconds, minutes)
-        }
+    const MIDNIGHT: Time = Time { hour: 0, minute: 0, second: None, nanosecond: None };
+    let (time, offset) = match (written.time, written.offset) {
+        (None, None) => (MIDNIGHT, Offset::Z),
+        (Some(time), Some(offset)) => (time, offset),
         (Some(_), None) | (None, Some(_)) => return None,
     };
-    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    Some(u64::try_from(days * 86_400 + seconds_of_day - offset_minutes * 60).unwrap_or(0))
+    Some(u64::try_from(unix_s_of(written.date?, time, offset)).unwrap_or(0))
 }
 
 #[cfg(test)]

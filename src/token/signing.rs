@@ -1,4 +1,8 @@
 //! The signing key: made or read, and tokens signed with it. Its public half is a [`PublicKey`].
+//!
+//! aws-lc signs, with the key prepared once. `jsonwebtoken` 11 could do the same with less code, but its `encode` reads the private key
+//! anew for each token: measured for RS256, 1.8 ms a token instead of 0.5 ms, for which all other requests of that thread wait. Its
+//! `EncodingKey` holds bytes, and what signs with them is made inside `encode`, so that nothing prepared can be handed in.
 use super::PublicKey;
 use crate::auth::Algorithm;
 use aws_lc_rs::{

@@ -1,12 +1,12 @@
 //! The claims: each of its type, times by one clock, names exact, an access token never for an id token.
 use crate::{
-    good::{Case, Court, Good, Kind, check, check_taken},
+    good::{Case, Court, Good, Kind, Taken, check, check_taken},
     support::epoch_seconds,
 };
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-const ISSUER: &[Case] = &[
+pub const ISSUER: &[Case] = &[
     ("another pool", |good| good.claim("iss", "https://pool.test/three"), "unknown_issuer"),
     ("a slash after it", |good| good.claim("iss", "https://pool.test/one/"), "unknown_issuer"),
     ("upper case", |good| good.claim("iss", "HTTPS://POOL.TEST/ONE"), "unknown_issuer"),
@@ -27,7 +27,7 @@ const ISSUER: &[Case] = &[
     ("this pool's name under another pool's key", |good| Good::other().sign_text(&good.signed(), Algorithm::RS256), "signature"),
 ];
 
-const TIME: &[Case] = &[
+pub const TIME: &[Case] = &[
     ("over", |good| good.claim("exp", epoch_seconds() - 61), "expired"),
     ("over in 1970", |good| good.claim("exp", 0), "expired"),
     ("over before 1970", |good| good.claim("exp", -1), "expired"),
@@ -54,7 +54,7 @@ const TIME: &[Case] = &[
     ("issued null", |good| good.claim("iat", Value::Null), "claims"),
 ];
 
-const USE: &[Case] = &[
+pub const USE: &[Case] = &[
     ("a refresh token", |good| good.claim("token_use", "refresh"), "token_use"),
     ("upper case", |good| good.claim("token_use", "ACCESS"), "token_use"),
     ("a space after it", |good| good.claim("token_use", "access "), "token_use"),
@@ -74,7 +74,7 @@ const USE: &[Case] = &[
     ("a client that is a number", |good| good.claim("client_id", 1), "claims"),
 ];
 
-const SUBJECT: &[Case] = &[
+pub const SUBJECT: &[Case] = &[
     ("none", |good| good.without("sub"), "claims"),
     ("an empty one", |good| good.claim("sub", ""), "claims"),
     ("null", |good| good.claim("sub", Value::Null), "claims"),
@@ -90,7 +90,7 @@ const SUBJECT: &[Case] = &[
     ("a group that is no text", |good| good.claim("cognito:groups", json!(["operators", ["admins"]])), "claims"),
 ];
 
-const AUDIENCE: &[Case] = &[
+pub const AUDIENCE: &[Case] = &[
     ("another client", |good| good.claim("aud", "other-client"), "audience"),
     ("other clients", |good| good.claim("aud", json!(["other-client", "third-client"])), "audience"),
     ("upper case", |good| good.claim("aud", "TEST-CLIENT"), "audience"),
@@ -140,34 +140,32 @@ fn a_token_is_about_somebody_in_words() {
     check(Kind::Access, SUBJECT);
 }
 
+pub const TAKEN_ID: &[Taken] = &[
+    ("one audience in a list", |good| good.claim("aud", json!(["test-client"]))),
+    ("among others", |good| good.claim("aud", json!(["other-client", "second-client"]))),
+];
+
+pub const TAKEN_ACCESS: &[Taken] = &[
+    ("over, within the leeway", |good| good.claim("exp", epoch_seconds() - 30)),
+    ("a fraction", |good| good.claim_text("exp", &format!("{}.25", epoch_seconds() + 60))),
+    ("an exponent", |good| good.claim_text("exp", "9.999999999e9")),
+    ("an end beyond every clock", |good| good.claim_text("exp", "1e300")),
+    ("an end beyond 64 bits", |good| good.claim_text("exp", "18446744073709551616")),
+    ("good from 1970", |good| good.claim("nbf", 0)),
+    ("good before 1970", |good| good.claim("nbf", -1)),
+    ("good from now, by a clock ahead", |good| good.claim("nbf", epoch_seconds() + 30)),
+    ("issued by a clock ahead", |good| good.claim("iat", epoch_seconds() + 30)),
+    ("no time of issue", |good| good.without("iat")),
+    ("another client of the list", |good| good.claim("client_id", "second-client")),
+    ("scopes in a list", |good| good.claim("scope", json!(["a", "b"]))),
+    ("no scopes", |good| good.without("scope")),
+    ("no groups", |good| good.without("cognito:groups")),
+];
+
 #[test]
 fn times_and_clients_as_issuers_write_them_are_taken() {
-    check_taken(
-        Kind::Access,
-        &[
-            ("over, within the leeway", |good| good.claim("exp", epoch_seconds() - 30)),
-            ("a fraction", |good| good.claim_text("exp", &format!("{}.25", epoch_seconds() + 60))),
-            ("an exponent", |good| good.claim_text("exp", "9.999999999e9")),
-            ("an end beyond every clock", |good| good.claim_text("exp", "1e300")),
-            ("an end beyond 64 bits", |good| good.claim_text("exp", "18446744073709551616")),
-            ("good from 1970", |good| good.claim("nbf", 0)),
-            ("good before 1970", |good| good.claim("nbf", -1)),
-            ("good from now, by a clock ahead", |good| good.claim("nbf", epoch_seconds() + 30)),
-            ("issued by a clock ahead", |good| good.claim("iat", epoch_seconds() + 30)),
-            ("no time of issue", |good| good.without("iat")),
-            ("another client of the list", |good| good.claim("client_id", "second-client")),
-            ("scopes in a list", |good| good.claim("scope", json!(["a", "b"]))),
-            ("no scopes", |good| good.without("scope")),
-            ("no groups", |good| good.without("cognito:groups")),
-        ],
-    );
-    check_taken(
-        Kind::Id,
-        &[
-            ("one audience in a list", |good| good.claim("aud", json!(["test-client"]))),
-            ("among others", |good| good.claim("aud", json!(["other-client", "second-client"]))),
-        ],
-    );
+    check_taken(Kind::Access, TAKEN_ACCESS);
+    check_taken(Kind::Id, TAKEN_ID);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The form: the compact serialization of RFC 7515, section 7.1, in one spelling, with one JSON object in each of its two halves.
 use crate::{
-    good::{Case, Good, Kind, check, check_taken, with},
+    good::{Case, Good, Kind, Taken, check, check_taken, with},
     support::{Segments, base64url},
 };
 use serde_json::json;
@@ -37,7 +37,7 @@ fn standard_signature(good: &Good<'_>) -> String {
     Segments { signature: standard(&token.signature), ..token }.token()
 }
 
-const SEGMENTS: &[Case] = &[
+pub const SEGMENTS: &[Case] = &[
     ("one segment", |good| good.parts.claims.clone(), "malformed"),
     ("two segments", |good| good.signed(), "malformed"),
     ("four segments", |good| format!("{}.{}", good.token(), good.parts.signature), "malformed"),
@@ -90,7 +90,7 @@ fn of_length(good: &Good<'_>, length: usize) -> String {
     Good::sign(&parts.header, &parts.claims)
 }
 
-const BASE64URL: &[Case] = &[
+pub const BASE64URL: &[Case] = &[
     ("the header padded", |good| Good::sign(&format!("{}=", good.parts.header), &good.parts.claims), "malformed"),
     ("the claims padded", |good| Good::sign(&good.parts.header, &format!("{}==", good.parts.claims)), "malformed"),
     ("the signature padded", |good| format!("{}=", good.token()), "malformed"),
@@ -138,7 +138,7 @@ fn lengthened(header: &str, claims: &str, first: bool) -> String {
     if first { Good::sign(&lone(header), claims) } else { Good::sign(header, &lone(claims)) }
 }
 
-const JSON: &[Case] = &[
+pub const JSON: &[Case] = &[
     ("the header a list", |good| good.header_text(|text| format!("[{text}]")), "malformed"),
     ("the header a text", |good| good.header_text(|_| "\"RS256\""), "malformed"),
     ("the header null", |good| good.header_text(|_| "null"), "malformed"),
@@ -201,7 +201,7 @@ fn deflated(text: &str) -> Vec<u8> {
     [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), text.as_bytes()].concat()
 }
 
-const TWICE: &[Case] = &[
+pub const TWICE: &[Case] = &[
     ("alg twice", |good| good.header_text(|text| with(&text, r#""alg":"RS256""#)), "malformed"),
     ("alg twice, none at last", |good| good.header_text(|text| with(&text, r#""alg":"none""#)), "malformed"),
     ("alg twice, none at first", |good| good.header_text(|text| text.replacen('{', r#"{"alg":"none","#, 1)), "malformed"),
@@ -242,18 +242,17 @@ fn no_member_comes_twice() {
     check(Kind::Id, &[("aud twice", |good| good.claims_text(|text| with(&text, r#""aud":"second-client""#)), "malformed")]);
 }
 
+pub const TAKEN: &[Taken] = &[
+    ("white space", |good| good.claims_text(|text| format!(" \t\r\n{text}\n"))),
+    ("white space in the header", |good| good.header_text(|text| text.replace(':', " : "))),
+    ("names in escapes", |good| good.claims_text(|text| text.replace("\"iss\"", r#""\u0069ss""#))),
+    ("a surrogate pair", |good| good.claim_text("a", r#""\ud83d\ude00""#)),
+    ("fifteen lists in each other", |good| good.claim_text("a", &nested(15))),
+    ("letters of every script", |good| good.claim("name", "Ωß漢😀")),
+    ("as long as a token may be", |good| of_length(good, 8192)),
+];
+
 #[test]
 fn what_json_allows_is_allowed() {
-    check_taken(
-        Kind::Access,
-        &[
-            ("white space", |good| good.claims_text(|text| format!(" \t\r\n{text}\n"))),
-            ("white space in the header", |good| good.header_text(|text| text.replace(':', " : "))),
-            ("names in escapes", |good| good.claims_text(|text| text.replace("\"iss\"", r#""\u0069ss""#))),
-            ("a surrogate pair", |good| good.claim_text("a", r#""\ud83d\ude00""#)),
-            ("fifteen lists in each other", |good| good.claim_text("a", &nested(15))),
-            ("letters of every script", |good| good.claim("name", "Ωß漢😀")),
-            ("as long as a token may be", |good| of_length(good, 8192)),
-        ],
-    );
+    check_taken(Kind::Access, TAKEN);
 }

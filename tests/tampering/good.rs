@@ -14,6 +14,8 @@ use std::{
 type Write = fn(&Good<'_>) -> String;
 /// Name, how the token is spoiled, the reason of its refusal.
 pub type Case = (&'static str, Write, &'static str);
+/// Name, how the token is written: unusual, and good all the same.
+pub type Taken = (&'static str, Write);
 
 /// The issuer; another one that is configured too and calls its key the same; one whose key nobody knows.
 static ISSUERS: LazyLock<[Issuer; 3]> = LazyLock::new(|| {
@@ -61,6 +63,11 @@ impl Good<'_> {
     /// Somebody with the same names and another key.
     pub fn stranger() -> &'static Issuer {
         &ISSUERS[2]
+    }
+
+    /// The issuer whose tokens these are.
+    pub fn issuer() -> &'static Issuer {
+        &ISSUERS[0]
     }
 
     pub fn token(&self) -> String {
@@ -173,7 +180,7 @@ pub fn check(kind: Kind, cases: &[Case]) {
 
 /// Unusual, and taken.
 #[track_caller]
-pub fn check_taken(kind: Kind, cases: &[(&str, Write)]) {
+pub fn check_taken(kind: Kind, cases: &[Taken]) {
     let court = Court::start();
     let keys_of_stranger = court.stranger.url();
     for (name, write) in cases {

@@ -1,6 +1,6 @@
 //! The header: algorithms by a list, keys by their name in the issuer's own set, nothing critical, no key brought along.
 use crate::{
-    good::{Case, Good, Kind, check, check_taken},
+    good::{Case, Good, Kind, Taken, check, check_taken},
     support::{Segments, base64url},
 };
 use aws_lc_rs::hmac;
@@ -27,7 +27,7 @@ fn short(good: &Good<'_>, alg: &str) -> String {
     parts.with_signature(|signature| signature.truncate(64)).token()
 }
 
-const ALGORITHM: &[Case] = &[
+pub const ALGORITHM: &[Case] = &[
     ("none", |good| unsigned(good, "none"), "algorithm"),
     ("None", |good| unsigned(good, "None"), "algorithm"),
     ("NONE", |good| unsigned(good, "NONE"), "algorithm"),
@@ -63,7 +63,7 @@ const ALGORITHM: &[Case] = &[
     ("another letter case of the member", |good| good.header_text(|text| text.replace("alg", "ALG")), "algorithm"),
 ];
 
-const KEY: &[Case] = &[
+pub const KEY: &[Case] = &[
     ("no name", |good| good.headless("kid"), "unknown_key"),
     ("a name that nobody knows", |good| good.header("kid", "other"), "unknown_key"),
     ("upper case", |good| good.header("kid", "TEST-KEY"), "unknown_key"),
@@ -123,7 +123,7 @@ fn by_url(good: &Good<'_>, member: &str) -> String {
     Good::stranger().sign_text(&format!("{}.{}", parts.header, parts.claims), Algorithm::RS256)
 }
 
-const CRITICAL: &[Case] = &[
+pub const CRITICAL: &[Case] = &[
     ("b64", |good| good.header_text(|text| text.replacen('{', r#"{"b64":false,"crit":["b64"],"#, 1)), "critical"),
     (
         "b64, as it would be without",
@@ -145,7 +145,7 @@ const CRITICAL: &[Case] = &[
     ("the name in escapes", |good| good.header_text(|text| text.replacen('{', r#"{"cr\u0069t":["exp"],"#, 1)), "critical"),
 ];
 
-const TYPE: &[Case] = &[
+pub const TYPE: &[Case] = &[
     ("an encrypted token", |good| good.header("typ", "JWE"), "type"),
     ("a security event", |good| good.header("typ", "secevent+jwt"), "type"),
     ("a logout token", |good| good.header("typ", "logout+jwt"), "type"),
@@ -180,17 +180,16 @@ fn other_types_of_tokens_are_refused() {
     check(Kind::Access, TYPE);
 }
 
+pub const TAKEN: &[Taken] = &[
+    ("no type", |good| good.headless("typ")),
+    ("the type in lower case", |good| good.header("typ", "jwt")),
+    ("an access token's type", |good| good.header("typ", "at+jwt")),
+    ("an unknown member", |good| good.header("urn:example", json!({"a": [1]}))),
+    ("another key", |good| good.header("jwk", jwk())),
+    ("another key set", |good| good.header("jku", good.keys_of_stranger)),
+];
+
 #[test]
 fn what_a_header_may_hold_besides_is_not_read() {
-    check_taken(
-        Kind::Access,
-        &[
-            ("no type", |good| good.headless("typ")),
-            ("the type in lower case", |good| good.header("typ", "jwt")),
-            ("an access token's type", |good| good.header("typ", "at+jwt")),
-            ("an unknown member", |good| good.header("urn:example", json!({"a": [1]}))),
-            ("another key", |good| good.header("jwk", jwk())),
-            ("another key set", |good| good.header("jku", good.keys_of_stranger)),
-        ],
-    );
+    check_taken(Kind::Access, TAKEN);
 }

@@ -22,6 +22,17 @@ fn what_follows_the_object_is_refused() {
 }
 
 #[test]
+fn white_space_around_the_object_is_none_of_its_members() {
+    for text in ["{}", " {}", "{} ", "\t\r\n{\"a\":1}\n\t \r"] {
+        assert!(object(text.as_bytes()).is_some(), "{text:?}");
+    }
+    // None to JSON, though some take them for it.
+    for text in ["{}\u{c}", "{}\u{b}", "{}\u{a0}", "{}\u{2028}", "\u{c}{}"] {
+        refused(text);
+    }
+}
+
+#[test]
 fn loose_json_is_refused() {
     for text in [
         r#"{"a":1,}"#,
@@ -78,6 +89,7 @@ fn deep_nesting_is_refused() {
     refused(nested(16));
     refused(nested(100_000));
     refused("{\"a\":".repeat(100_000));
+    refused(format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000)));
 }
 
 #[test]

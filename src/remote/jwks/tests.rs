@@ -351,7 +351,8 @@ async fn a_key_file_is_read_again() {
     let mut bench = Bench::started(from(KeySource::File(file.path().to_owned()))).await;
     file.write(&" ".repeat(10_001));
     bench.demand().await;
-    assert_eq!((bench.next().await, bench.error().as_str(), bench.keys()), (FetchResult::Failed, "larger than 10000 bytes", 1));
+    let error = "the file cannot be read: is larger than 10000B";
+    assert_eq!((bench.next().await, bench.error().as_str(), bench.keys()), (FetchResult::Failed, error, 1));
     file.write(&test_keys::jwks(&[("a", &P256), ("b", &RSA)]));
     bench.demand().await;
     while bench.next().await != FetchResult::Updated {}

@@ -51,9 +51,17 @@ fn a_file_that_is_not_there_is_not_locked() {
 }
 
 #[test]
+fn no_more_is_read_than_any_such_file_holds() {
+    let folder = Folder::new();
+    File::create(folder.path("a")).and_then(|file| file.set_len(LARGE + 1)).expect("a hole takes no room");
+    let error = LockedFile::open(&folder.path("a")).and_then(|locked| locked.read()).expect_err("it is too long");
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+}
+
+#[test]
 fn a_new_file_is_for_its_owner_alone() {
     let folder = Folder::new();
-    let mut locked = LockedFile::open_or_create(&folder.path("a")).expect("a new file");
+    let locked = LockedFile::open_or_create(&folder.path("a")).expect("a new file");
     assert_eq!(locked.read().expect("it is empty"), "");
     locked.replace("one").expect("it is ours");
     assert_eq!((fs::read_to_string(folder.path("a")).expect("text"), mode(&folder.path("a"))), ("one".to_owned(), 0o600));
@@ -110,7 +118,7 @@ fn no_change_is_lost_between_two_at_once() {
             let path = &path;
             let _thread = scope.spawn(move || {
                 for _ in 0..5 {
-                    let mut locked = LockedFile::open(path).expect("its turn");
+                    let locked = LockedFile::open(path).expect("its turn");
                     let text = locked.read().expect("text");
                     locked.replace(&(text + letter)).expect("it is ours");
                 }

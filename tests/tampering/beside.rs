@@ -1,0 +1,143 @@
+//! The same tokens before aws-jwt-verify, which most would use for Cognito: what it refuses is refused here too, and what it lets
+//! through stands here by name.
+//!
+//! That the gateway refuses each spoiled token and takes each unusual one is what the other tests say of the same tables.
+use crate::{
+    claims, form,
+    good::{Case, Court, Good, Kind, Taken},
+    header,
+    support::{node, run_tool},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const SPOILED: &[(&str, Kind, &[Case])] = &[
+    ("segments", Kind::Access, form::SEGMENTS),
+    ("base64url", Kind::Access, form::BASE64URL),
+    ("json", Kind::Access, form::JSON),
+    ("twice", Kind::Access, form::TWICE),
+    ("algorithm", Kind::Access, header::ALGORITHM),
+    ("key", Kind::Access, header::KEY),
+    ("critical", Kind::Access, header::CRITICAL),
+    ("type", Kind::Access, header::TYPE),
+    ("issuer", Kind::Access, claims::ISSUER),
+    ("time", Kind::Access, claims::TIME),
+    ("use", Kind::Access, claims::USE),
+    ("subject", Kind::Access, claims::SUBJECT),
+    ("audience", Kind::Id, claims::AUDIENCE),
+];
+
+const TAKEN: &[(&str, Kind, &[Taken])] = &[
+    ("form", Kind::Access, form::TAKEN),
+    ("header", Kind::Access, header::TAKEN),
+    ("claims", Kind::Access, claims::TAKEN_ACCESS),
+    ("claims of an id token", Kind::Id, claims::TAKEN_ID),
+];
+
+/// What aws-jwt-verify takes and the gateway refuses.
+const LET_THROUGH: &[&str] = &[
+    "base64url: a lone character after the claims",
+    "base64url: the claims padded",
+    "base64url: the claims with bits that no byte needs",
+    "base64url: the header padded",
+    "base64url: the header with bits that no byte needs",
+    "base64url: the signature padded",
+    "base64url: the signature padded as MIME does",
+    "base64url: the signature with bits that no byte needs",
+    "critical: a name of nobody",
+    "critical: a text",
+    "critical: a token in a token",
+    "critical: a token in a token, by its media type",
+    "critical: an empty list",
+    "critical: an object",
+    "critical: b64",
+    "critical: b64 without crit",
+    "critical: b64, as it would be without",
+    "critical: enc",
+    "critical: exp",
+    "critical: false",
+    "critical: null",
+    "critical: the name in escapes",
+    "critical: zip",
+    "json: a byte that is not UTF-8",
+    "json: a byte that is not UTF-8 in the header",
+    "json: a surrogate in UTF-8",
+    "json: a thousand lists in each other",
+    "json: an overlong NUL",
+    "json: half a surrogate pair",
+    "json: lists in each other in the header",
+    "json: seventeen lists in each other",
+    "segments: longer than a token may be",
+    "segments: one byte longer than a token may be",
+    "subject: a group that is no text",
+    "subject: a user name that is no text",
+    "subject: an empty one",
+    "subject: groups that are null",
+    "subject: groups that are true",
+    "subject: none",
+    "time: issued ahead",
+    "time: issued in milliseconds",
+    "time: no end",
+    "twice: a claim twice deep inside another",
+    "twice: a claim twice inside another",
+    "twice: a member that nobody reads twice",
+    "twice: alg twice",
+    "twice: alg twice, none at first",
+    "twice: client_id twice",
+    "twice: exp twice",
+    "twice: sub twice",
+    "twice: sub twice, once with an escape",
+    "twice: typ twice",
+    "type: a list",
+    "type: a logout token",
+    "type: a number",
+    "type: a proof of possession",
+    "type: a request object",
+    "type: a security event",
+    "type: a space after it",
+    "type: an empty one",
+    "type: an encrypted token",
+    "type: null",
+    "type: the long form of an access token",
+];
+
+/// What aws-jwt-verify refuses though the gateway takes it.
+const REFUSED_THERE_ALONE: &[&str] = &[];
+
+/// What it makes of these tokens: null, or why it refuses them. And how many nanoseconds it takes for the good one.
+fn judged(good: &str, tokens: &BTreeMap<String, String>) -> (BTreeMap<String, Value>, u64) {
+    let issuer = Good::issuer();
+    let jwks: Value = serde_json::from_str(&issuer.jwks_json()).expect("a key set");
+    let task =
+        json!({"issuer": issuer.name, "jwks": jwks, "clients": ["test-client", "second-client"], "good": good, "tokens": tokens});
+    let output = run_tool(&mut node("aws_jwt_verify.mjs"), &task.to_string());
+    let mut answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let errors = serde_json::from_value(answer["errors"].take()).expect("an error or null each");
+    (errors, answer["nanoseconds"].as_u64().expect("a time"))
+}
+
+#[test]
+fn what_aws_jwt_verify_refuses_is_refused_here_and_more() {
+    let spoiled = SPOILED.iter().flat_map(|(table, kind, cases)| {
+        cases
+            .iter()
+            .map(move |(name, spoil, _)| (format!("{table}: {name}"), spoil(&Court::good(*kind, "https://stranger.test/"))))
+    });
+    let spoiled: BTreeMap<String, String> = spoiled.collect();
+    let taken = TAKEN.iter().flat_map(|(table, kind, cases)| {
+        cases.iter().map(move |(name, write)| (format!("{table}: {name}"), write(&Court::good(*kind, "https://stranger.test/"))))
+    });
+    let taken: BTreeMap<String, String> = taken.chain([("good".to_owned(), Court::good(Kind::Access, "").token())]).collect();
+    let (refused, _) = judged(&taken["good"], &spoiled);
+    let (refused_there, nanoseconds) = judged(&taken["good"], &taken);
+    let names = |judged: &BTreeMap<String, Value>, refused: bool| {
+        judged.iter().filter(|(_, error)| error.is_string() == refused).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&refused, false), LET_THROUGH, "of {} spoiled tokens", spoiled.len());
+    assert_eq!(names(&refused_there, true), REFUSED_THERE_ALONE, "{refused_there:#?}");
+    println!(
+        "of {} spoiled tokens aws-jwt-verify lets {} through; it takes {nanoseconds} ns for a token, also the second time",
+        spoiled.len(),
+        LET_THROUGH.len()
+    );
+}
