@@ -137,6 +137,15 @@ fn files_are_short_and_say_what_they_decide() {
 }
 
 #[test]
+fn authentication_has_more_lines_of_tests_than_of_code() {
+    let (tests, code): (Vec<_>, Vec<_>) =
+        sources().into_iter().filter(|source| source.is_in(&["auth"])).partition(Source::is_test);
+    let lines = |sources: &[Source]| sources.iter().map(|source| source.text.lines().count()).sum::<usize>();
+    let (tests, code) = (lines(&tests), lines(&code));
+    assert!(tests * 10 >= code * 13, "{tests} lines of unit tests for {code} of code, less than 1.3 to 1");
+}
+
+#[test]
 fn functions_fit_on_a_screen() {
     let sources: Vec<Source> = tree().into_iter().filter(Source::is_rust).collect();
     let functions = sources.iter().flat_map(|source| source.functions().into_iter().map(|function| (&source.path, function)));

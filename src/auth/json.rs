@@ -49,13 +49,13 @@ impl<'a> Members<'a> {
     /// Sorted, so that a repeated name is found in `n log n` whatever a stranger writes.
     fn of(mut members: Vec<(Cow<'a, str>, Json<'a>)>) -> Option<Self> {
         members.sort_unstable_by(|(a, _), (b, _)| by_length(a, b));
-        members.windows(2).all(|pair| pair[0].0 != pair[1].0).then_some(Self(members))
+        members.windows(2).all(|pair| by_length(&pair[0].0, &pair[1].0).is_ne()).then_some(Self(members))
     }
 }
 
-/// An order of names. Most differ in length already, and then not a byte of them is looked at.
+/// An order of names. Most differ in length or in their first byte, and then no more of them is looked at.
 fn by_length(a: &str, b: &str) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    a.len().cmp(&b.len()).then_with(|| a.bytes().next().cmp(&b.bytes().next())).then_with(|| a.cmp(b))
 }
 
 /// Reads `text` as exactly one object.
@@ -100,7 +100,9 @@ impl<'de> Visitor<'de> for Object {
         let inner = depth.deeper()?;
         let mut read = Vec::with_capacity(16);
         while let Some(name) = members.next_key_seed(Name)? {
-            read.push((name, members.next_value_seed(inner)?));
+            read.push((name, Json::Other));
+            let Some((_, place)) = read.last_mut() else { break };
+            members.next_value_seed(Value { place, depth: inner })?;
         }
         Ok(read)
     }
@@ -133,61 +135,87 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Depth {
-    type Value = Json<'de>;
+/// A value, written where it is to be: to hand it on through serde's results takes a tenth of the time of reading an object.
+struct Value<'a, 'de> {
+    place: &'a mut Json<'de>,
+    depth: Depth,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Json<'de>, D::Error> {
+impl<'de> Value<'_, 'de> {
+    fn is(self, value: Json<'de>) {
+        *self.place = value;
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Depth {
-    type Value = Json<'de>;
+impl<'de> Visitor<'de> for Value<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Other)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.is(Json::Other);
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Other)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.is(Json::Other);
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.is(Json::Number(value.into()));
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.is(Json::Number(value.into()));
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Json<'de>, E> {
-        Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("not a finite number"))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.is(Json::Number(Number::from_f64(value).ok_or_else(|| E::custom("not a finite number"))?));
+        Ok(())
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
+        self.is(Json::Text(Cow::Borrowed(text)));
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.is(Json::Text(Cow::Owned(text.to_owned())));
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json<'de>, A::Error> {
-        let inner = self.deeper()?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let depth = self.depth.deeper()?;
         let mut values = Vec::new();
-        while let Some(value) = sequence.next_element_seed(inner)? {
+        loop {
+            let mut value = Json::Other;
+            if sequence.next_element_seed(Value { place: &mut value, depth })?.is_none() {
+                break;
+            }
             values.push(value);
         }
-        Ok(Json::List(values))
+        self.is(Json::List(values));
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Json<'de>, A::Error> {
-        let members = Object(self).visit_map(members)?;
-        Members::of(members).map(|_| Json::Other).ok_or_else(|| A::Error::custom("a member appears twice"))
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
+        let members = Object(self.depth).visit_map(members)?;
+        Members::of(members).ok_or_else(|| A::Error::custom("a member appears twice"))?;
+        self.is(Json::Other);
+        Ok(())
     }
 }
 

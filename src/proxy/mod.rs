@@ -1,5 +1,6 @@
 //! Pingora and the clocks: connections, phases, and the process around them. Each phase is short and calls what decides.
 
+mod awaiting;
 mod background;
 mod bodies;
 mod client;

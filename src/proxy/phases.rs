@@ -12,8 +12,6 @@ use super::{
     writer,
 };
 use crate::{
-    auth::IssuerIndex,
-    limit::AddressCharge,
     observe::UpstreamFailure,
     pipeline::{Action, Attempt, Decision, Forward, Target, decide},
     reply::{Outcome, Rejection, Reply},
@@ -72,8 +70,8 @@ impl ProxyHttp for Phases {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         self.meet(session, ctx);
         let mut decision = self.decide(session, ctx);
-        if let Action::AwaitKeys { issuer, reserved } = decision.action {
-            decision = Box::pin(self.decide_with_keys(session, ctx, issuer, reserved)).await;
+        if matches!(decision.action, Action::AwaitKeys { .. }) {
+            decision = Box::pin(self.decide_with_keys(session, ctx, decision)).await?;
         }
         // What is awaited in a branch is part of every request's future, whose bytes are copied to its place: the ways that do
         // not lead to an upstream are large, and kept apart.
@@ -312,17 +310,6 @@ impl Phases {
 
     fn decide(&self, session: &Session, ctx: &Ctx) -> Decision {
         decide(&ctx.gateway, &self.shared.state, &ctx.request(session), Attempt::First, ctx.began)
-    }
-
-    /// Decides again once the issuer's keys were looked for, as of then.
-    async fn decide_with_keys(&self, session: &Session, ctx: &mut Ctx, issuer: IssuerIndex, reserved: AddressCharge) -> Decision {
-        if let Some(issuer) = ctx.gateway.auth.authenticator.issuers().get(issuer.0) {
-            self.shared.keys.await_keys(issuer).await;
-        }
-        ctx.decided = self.shared.clock.now();
-        ctx.waited_ns += ctx.decided.monotonic_ns.saturating_sub(ctx.began.monotonic_ns);
-        let attempt = Attempt::KeysAwaited(reserved);
-        decide(&ctx.gateway, &self.shared.state, &ctx.request(session), attempt, ctx.decided)
     }
 
     /// Takes in what can be taken in before a server is asked.

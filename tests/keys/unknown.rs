@@ -89,6 +89,40 @@ fn all_who_wait_share_one_fetch_and_are_let_in_by_it() {
 }
 
 #[test]
+fn a_client_that_leaves_waits_no_longer() {
+    let pool = Pool::new();
+    let gateway = pool.start("fetch_timeout = \"60s\"");
+    pool.server.switch(KeyServing::Hanging);
+    let client = ask_for_unknown_key(&gateway, &pool.issuer);
+    pool.server.wait_fetches(2);
+    gateway.wait_metric("stackflow_gateway_requests_in_flight", 1.0);
+    drop(client);
+    gateway.wait_metric("stackflow_gateway_requests_in_flight", 0.0);
+    assert!(pool.server.is_asking(), "or this has shown nothing");
+    let left = "stackflow_gateway_requests_total{code=\"499\",method=\"GET\",outcome=\"unauthorized\",route=\"unknown\"}";
+    assert_eq!(gateway.metric(left), 1.0, "{}", gateway.metrics());
+}
+
+#[test]
+fn a_request_that_comes_while_the_one_before_it_waits_is_answered_after_it() {
+    let pool = Pool::new();
+    let gateway = pool.start("fetch_timeout = \"60s\"");
+    let new = rotated("new-key");
+    let gate = Gate::default();
+    pool.server.switch(KeyServing::Gated(gate.clone(), new.jwks_json()));
+    let mut client = gateway.connect();
+    let ask = |user: &str| request("GET", LIST, &[("Authorization", &format!("Bearer {}", new.user(user)))], b"");
+    client.send(&ask("ada"));
+    pool.server.wait_fetches(2);
+    client.send(&ask("eve"));
+    gate.open();
+    for _ in 0..2 {
+        assert_eq!(client.read_response("GET").status, 200);
+    }
+    assert_eq!(pool.backend.requests().len(), 2);
+}
+
+#[test]
 fn what_is_wrong_without_a_key_asks_for_none() {
     let pool = Pool::new();
     let gateway = pool.start("refresh_cooldown = \"1s\"");
