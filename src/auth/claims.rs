@@ -35,7 +35,13 @@ impl Claims {
         let (client_id, scopes, groups, usernames): (_, _, _, &[&str]) = match settings.profile {
             Profile::Cognito => {
                 let (client_id, username) = cognito_client(members, settings)?;
-                (Some(client_id), words(members, "scope")?, "cognito:groups", &[username])
+                // Cognito writes a text, and so its own verifier takes nothing else.
+                let scopes = if matches!(members.get("scope"), Some(Json::List(_))) {
+                    Err(InvalidReason::Claims)
+                } else {
+                    words(members, "scope")
+                };
+                (Some(client_id), scopes?, "cognito:groups", &[username])
             }
             Profile::Rfc9068 => {
                 audience(members, &settings.audiences)?;
@@ -96,6 +102,8 @@ fn cognito_client(members: &Members<'_>, settings: &IssuerSettings) -> Result<(S
     }
     match token_use {
         TokenUse::Access => Ok((text(members, "client_id")?.ok_or(InvalidReason::ClientId)?, "username")),
+        // One text, never a list (RFC 7519 has both): as Cognito writes it, and its own verifier reads it.
+        TokenUse::Id if matches!(members.get("aud"), Some(Json::List(_))) => Err(InvalidReason::Audience),
         TokenUse::Id => Ok((audience(members, &settings.client_ids)?.ok_or(InvalidReason::Audience)?, "cognito:username")),
     }
 }
