@@ -149,7 +149,7 @@ fn head(token: &str) -> Parts {
 
 fn is_forwarded(gateway: &Gateway, state: &State, parts: &Parts, client: IpAddr) -> bool {
     let target = "/prod/api/v1/incidents";
-    let request = Request { parts, target, client, https: false, redirect_only: false, has_body: false };
+    let request = Request { parts, target, client, https: false, redirect_only: false, has_body: false, fault: None };
     matches!(decide(gateway, state, &request, Attempt::First, NOW).action, Action::Forward(_))
 }
 
