@@ -53,6 +53,8 @@ pub struct Connections {
     by_address: Mutex<HashMap<IpAddr, usize>>,
     most: AtomicUsize,
     most_of_address: AtomicUsize,
+    /// Those of them that are only told that there are too many: they take nobody's place.
+    told: AtomicUsize,
     gauge: IntGauge,
     refused: IntCounter,
 }
@@ -77,6 +79,7 @@ impl Connections {
             by_address: Mutex::default(),
             most: AtomicUsize::new(bounds.all),
             most_of_address: AtomicUsize::new(bounds.address),
+            told: AtomicUsize::new(0),
             gauge,
             refused,
         })
@@ -91,14 +94,17 @@ impl Connections {
     /// One more; `address` is where it counts, if it does.
     pub fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
         let owner = address.map(owner);
-        let open = Open::new(self, owner);
+        let mut open = Open::new(self, owner);
         let has_place = owner.is_none_or(|owner| self.count(owner));
-        let (all, most) = (self.open.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
-        if all <= most && has_place {
+        let served = self.open.load(Ordering::Relaxed).saturating_sub(self.told.load(Ordering::Relaxed));
+        if served <= self.most.load(Ordering::Relaxed) && has_place {
             return Admission::Admitted(open);
         }
         self.refused.inc();
-        if all <= most + TOLD { Admission::Told(open) } else { Admission::Refused }
+        // It is not its address's either: those established are not to be more than those counted.
+        open.forget_owner();
+        open.told = true;
+        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD { Admission::Told(open) } else { Admission::Refused }
     }
 
     /// One more of this address; whether that is within its bound.
@@ -136,13 +142,14 @@ fn owner(address: IpAddr) -> IpAddr {
 pub struct Open {
     all: Arc<Connections>,
     owner: Option<IpAddr>,
+    told: bool,
 }
 
 impl Open {
     fn new(all: &Arc<Connections>, owner: Option<IpAddr>) -> Self {
         all.open.fetch_add(1, Ordering::AcqRel);
         all.gauge.inc();
-        Self { all: Arc::clone(all), owner }
+        Self { all: Arc::clone(all), owner, told: false }
     }
 
     /// Counts it for this address instead: a proxy that is believed said whose it is. Whether it is within the bound of that
@@ -174,6 +181,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.forget_owner();
+        if self.told {
+            self.all.told.fetch_sub(1, Ordering::Relaxed);
+        }
         self.all.gauge.dec();
         if self.all.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all.gone.notify_waiters();

@@ -59,6 +59,24 @@ fn one_address_does_not_get_them_all() {
 }
 
 #[test]
+fn who_is_only_told_takes_nobodys_place() {
+    let (connections, mut held) = (connections(), Vec::new());
+    for number in 0..200 {
+        let expected = match number {
+            0..2 => "admitted",
+            _ if number < 2 + TOLD => "told",
+            _ => "refused",
+        };
+        assert_eq!(admit(&connections, address("192.0.2.1"), &mut held), expected, "{number}");
+    }
+    assert_eq!(admit(&connections, address("192.0.2.2"), &mut held), "admitted");
+    assert_eq!(admit(&connections, address("192.0.2.3"), &mut held), "admitted");
+    // As soon as one of the served leaves there is a place again, however many are still told.
+    drop(held.remove(0));
+    assert_eq!(admit(&connections, address("192.0.2.1"), &mut held), "admitted");
+}
+
+#[test]
 fn a_host_owns_all_of_its_network() {
     let (connections, mut held) = (connections(), Vec::new());
     for (from, expected) in [
