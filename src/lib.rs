@@ -41,7 +41,7 @@
 //! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `guard` reads the heads of HTTP/1 before Pingora does; `reload` takes another configuration up |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
-//! | [`secret`], [`json`], [`hex`] | text that is never printed; JSON strings; bytes in digits |
+//! | [`secret`], [`json`], [`hex`], `toml_time` | text that is never printed; JSON strings; bytes in digits; dates as TOML has them |
 //!
 //! The integration tests in `tests/` are named by behaviour and run the binary; unit tests lie beside each file, in a folder of
 //! its name. `tests/corpus` holds raw requests, each with its source and what must become of it; `tests/upstream_faults` what a
@@ -149,3 +149,4 @@ pub mod demo;
 pub mod hex;
 pub mod json;
 pub mod secret;
+mod toml_time;

@@ -1,6 +1,4 @@
-//! The moment of a decision, handed in and never fetched: every stage is a function of its input and of [`Now`]. And what dates mean
-//! that people write.
-use toml::value::{Date, Offset, Time};
+//! The moment of a decision, handed in and never fetched: every stage is a function of its input and of [`Now`].
 
 /// One reading of the two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +22,6 @@ impl Now {
     pub fn unix_s(self) -> u64 {
         self.unix_ns / 1_000_000_000
     }
-}
-
-/// Whole seconds from 1970-01-01T00:00:00Z to a moment as it is written; negative before. A leap second is the first of the next minute.
-pub(crate) fn unix_s_of(date: Date, time: Time, offset: Offset) -> i64 {
-    let offset_minutes = match offset {
-        Offset::Z => 0,
-        Offset::Custom { minutes } => i64::from(minutes),
-    };
-    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    let minutes = days * 1440 + i64::from(time.hour) * 60 + i64::from(time.minute) - offset_minutes;
-    minutes * 60 + i64::from(time.second.unwrap_or(0))
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March so that the leap day is the last.

@@ -3,7 +3,7 @@
 //! A unit is always written, and there is one way to write each: `KB` is refused because half of its readers take it for 1000 bytes.
 
 use super::report::Fault;
-use crate::{secret::Secret, time::unix_s_of, token::is_scope};
+use crate::{secret::Secret, token::is_scope, toml_time::unix_s_of};
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use toml::value::Datetime;
 

@@ -21,11 +21,12 @@
 use super::{
     gcra::SWEEP_SLACK_NS,
     live::Live,
-    sync::{AtomicU64, Ordering::Relaxed, RwLock},
+    sync::{AtomicU64, Ordering::Relaxed, RwLock, RwLockWriteGuard},
 };
 use std::{
     collections::hash_map::{Entry, HashMap},
     hash::{BuildHasherDefault, Hasher},
+    mem,
     sync::PoisonError,
     thread,
 };
@@ -100,8 +101,19 @@ impl<V: Copy> Buckets<V> {
     /// Does `step` with the key's place, which nobody else reads or changes meanwhile. `step` must not come back to this map.
     /// Who may not write after all should [`peek`](Self::peek) first: an absent key's place may cost the shard memory.
     pub(super) fn with<R>(&self, key: u64, step: impl FnOnce(Bucket<'_, V>) -> R) -> R {
-        // Poisoned: a panic came between two whole steps on the table, never within one.
-        let mut table = self.shard(key).0.write().unwrap_or_else(PoisonError::into_inner);
+        let shard = self.shard(key);
+        // Dropped after the lock.
+        let mut other = Table::default();
+        let mut table = shard.lock();
+        if table.len() > FEW && is_full(&table) && !table.contains_key(&key) {
+            let room = table.len() + table.len() / 2;
+            drop(table);
+            other.reserve(room);
+            table = shard.lock();
+            if is_full(&table) {
+                change_table(&mut table, &mut other);
+            }
+        }
         let crowded = table.len() >= MOST_PER_SHARD;
         step(Bucket { place: table.entry(key), crowded, map: self })
     }
@@ -124,7 +136,7 @@ impl<V: Copy> Buckets<V> {
 
     /// Calls `look` with every entry. Locks one shard after the other, against changes only, and not while `look` works.
     pub(super) fn each(&self, mut look: impl FnMut(u64, V)) {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(MOST_PER_SHARD);
         for shard in &self.shards {
             entries.extend(shard.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(key, value)| (*key, *value)));
             entries.drain(..).for_each(|(key, value)| look(key, value));
@@ -176,15 +188,42 @@ fn shards(expected: usize) -> usize {
 
 impl<V: Copy> Shard<V> {
     fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> Swept {
-        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.lock();
         let before = table.len();
         table.retain(|_, value| keep(*value).map(|kept| *value = kept).is_some());
-        let left = table.len();
-        if is_sparse(left, table.capacity()) {
-            table.shrink_to_fit();
+        let (left, sparse) = (table.len(), is_sparse(table.len(), table.capacity()));
+        drop(table);
+        if sparse {
+            self.shrink(left);
         }
         Swept { gone: before - left, left }
     }
+
+    fn shrink(&self, entries: usize) {
+        let mut other = Table::default();
+        other.reserve(entries);
+        let mut table = self.lock();
+        if is_sparse(table.len(), table.capacity()) {
+            change_table(&mut table, &mut other);
+        }
+    }
+
+    /// Poisoned: a panic came between two whole steps on the table, never within one.
+    fn lock(&self) -> RwLockWriteGuard<'_, Table<V>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Another entry would make it allocate.
+fn is_full<V>(table: &Table<V>) -> bool {
+    table.len() == table.capacity()
+}
+
+/// Moves the entries to another table, which has been given its room before the lock was taken, and leaves the old one to be freed after
+/// it. Under the lock, what the allocator does now and then (it gives memory back to the system) was measured to take 5 ms.
+fn change_table<V>(table: &mut Table<V>, other: &mut Table<V>) {
+    other.extend(table.drain());
+    mem::swap(table, other);
 }
 
 /// The memory of a flood goes back, seldom and much at once: a steady number of entries is never moved about.

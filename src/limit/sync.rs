@@ -2,12 +2,12 @@
 
 #[cfg(not(loom))]
 pub(super) use std::sync::{
-    Mutex, MutexGuard, RwLock,
+    Mutex, MutexGuard, RwLock, RwLockWriteGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 #[cfg(loom)]
 pub(super) use loom::sync::{
-    Mutex, MutexGuard, RwLock,
+    Mutex, MutexGuard, RwLock, RwLockWriteGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };

@@ -4,7 +4,7 @@
 //! guess by dictionary, and a slow hash would let strangers spend our time.
 //!
 //! Not here: how they are written (`config::read_accounts` reads their file, `accounts_file` changes it).
-use crate::{secret::Secret, time::unix_s_of};
+use crate::{secret::Secret, toml_time::unix_s_of};
 use aws_lc_rs::{constant_time, digest};
 use std::{collections::HashMap, fmt};
 use toml::value::{Datetime, Offset, Time};

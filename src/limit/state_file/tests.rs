@@ -70,3 +70,14 @@ fn a_million_counters_are_twenty_four_megabytes() {
 fn neither_the_secret_nor_a_counter_is_printed() {
     assert_eq!(format!("{:?}", kept(3)), "3 counters");
 }
+
+#[test]
+fn how_many_counters_there_are_is_said() {
+    assert_eq!([kept(0), kept(3)].map(|kept| (kept.len(), kept.is_empty())), [(0, true), (3, false)]);
+}
+
+#[test]
+fn each_damage_has_a_sentence() {
+    let said = [Damage::NotAStateFile, Damage::Length, Damage::Sum].map(|damage| damage.to_string());
+    assert!(said.iter().all(|sentence| sentence.starts_with("it ")) && said[0] != said[1] && said[1] != said[2], "{said:?}");
+}
