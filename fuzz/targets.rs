@@ -4,6 +4,10 @@
 //! One set of functions for two drivers. `tests/fuzzing.rs` mutates the seeds a bounded number of times, on the stable compiler and
 //! in every test run. `fuzz_targets/` hands the same functions to libFuzzer, which is guided by coverage and runs until it is
 //! stopped; how is said in `Cargo.toml`.
+#[path = "targets/chunks.rs"]
+mod chunks;
+#[path = "targets/head.rs"]
+mod head;
 #[path = "targets/path.rs"]
 mod path;
 #[path = "targets/records.rs"]
@@ -11,6 +15,8 @@ mod records;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use chunks::chunks;
+pub use head::head;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm as LibraryAlgorithm, DecodingKey, Validation};
 pub use path::path;
@@ -29,8 +35,15 @@ use std::{path::PathBuf, sync::LazyLock, time::Duration};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Target); 5] =
-    [("token", token), ("claims", claims), ("key_set", key_set), ("path", path), ("records", records)];
+pub const TARGETS: [(&str, Target); 7] = [
+    ("token", token),
+    ("claims", claims),
+    ("key_set", key_set),
+    ("path", path),
+    ("records", records),
+    ("head", head),
+    ("chunks", chunks),
+];
 
 const ISSUER: &str = "https://issuer.example";
 const NOW: Now = Now { monotonic_ns: 0, unix_ns: 1_800_000_000_000_000_000 };

@@ -8,7 +8,15 @@ use std::{fs, path::Path};
 use targets::TARGETS;
 
 /// What readers of tokens, key sets, paths and bodies stumble over; put in anywhere.
-const WORDS: [&str; 61] = [
+const WORDS: [&str; 69] = [
+    "Content-Length: 5\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Host: b\r\n",
+    "\r\n\r\n",
+    "\n",
+    "0\r\n\r\n",
+    " HTTP/1.1\r\n",
+    "http://a",
     ".",
     "..",
     "=",
