@@ -232,3 +232,47 @@ fn a_client_that_does_not_read_is_given_up() {
     });
     let _: &Client = &client;
 }
+
+/// Of a client's own process: as many files as the system allows.
+fn raise_open_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("what the system allows");
+    limit.maximum.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+#[test]
+fn eight_thousand_connections_cost_little_memory_and_no_time() {
+    // Fewer where the system does not allow so many open files; other tests of this process have some, too.
+    let count = raise_open_files().saturating_sub(2000).min(8000);
+    assert!(count >= 500, "too few files may be open to see anything");
+    let world = world("idle_timeout = \"10m\"\nconnections = 20000\nconnections_per_address = 20000");
+    let mut client = world.gateway.connect();
+    let mut median = || {
+        let mut times: Vec<Duration> = (0..81)
+            .map(|_| {
+                let began = Instant::now();
+                assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200);
+                began.elapsed()
+            })
+            .collect();
+        times.sort();
+        times[40]
+    };
+    let (alone, before) = (median(), world.gateway.status("VmRSS"));
+    // Each has been used and is kept.
+    let _kept: Vec<TcpStream> = (0..count)
+        .map(|_| {
+            let mut stream = connect(&world);
+            stream.write_all(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut answer = [0; 1024];
+            assert!(stream.read(&mut answer).unwrap() > 0 && answer.starts_with(b"HTTP/1.1 200"));
+            stream
+        })
+        .collect();
+    let (beside, after) = (median(), world.gateway.status("VmRSS"));
+    let each = after.saturating_sub(before) as f64 / count as f64;
+    println!("{count} connections: {each:.1} KiB each; a request takes {beside:?} beside them, {alone:?} alone (medians)");
+    assert!(each < 8.0, "{each} KiB for each");
+    assert!(beside < alone * 3 + Duration::from_millis(1), "{beside:?} beside them, {alone:?} alone");
+}

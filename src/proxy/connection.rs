@@ -96,8 +96,9 @@ impl Connection {
         }
     }
 
+    /// The buffer goes with what was in it: a connection that waits for its next request holds none.
     fn forget_written(&mut self) {
-        self.waiting.clear();
+        self.waiting = Vec::new();
         self.written = 0;
     }
 }

@@ -205,7 +205,7 @@ struct Arrived {
     open: Open,
 }
 
-/// One connection, from its first byte to its end.
+/// One connection, from its first byte to its end. What is needed at its beginning alone is kept apart, and given back.
 async fn serve<A: ServerApp + Send + Sync + 'static>(
     mut arrived: Arrived,
     app: Arc<A>,
@@ -213,7 +213,7 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     shutdown: watch::Receiver<bool>,
 ) {
     if let Some(expecting) = &entrance.proxy_protocol {
-        match receive(&mut arrived.connection, expecting, &shutdown).await {
+        match Box::pin(receive(&mut arrived.connection, expecting, &shutdown)).await {
             Ok(source) if is_served(&mut arrived, source, &entrance) => {}
             Ok(_) | Err(_) => return,
         }
@@ -239,7 +239,7 @@ fn is_served<A>(arrived: &mut Arrived, source: Option<SocketAddr>, entrance: &En
 /// With TLS taken off, where there is any.
 async fn secure(connection: Connection, tls: Option<&Acceptor>) -> Option<Stream> {
     let Some(acceptor) = tls else { return Some(Box::new(connection)) };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, Box::pin(acceptor.tls_handshake(connection))).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),
         Ok(Err(error)) => {
             log::debug!(target: "listeners", "TLS handshake: {error}");

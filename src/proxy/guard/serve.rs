@@ -81,7 +81,8 @@ impl ServerApp for App {
             Some(_) if is_http2 && self.full => None,
             Some(http2) if is_http2 => {
                 guarded.hand_on_all();
-                http2.serve(&self.proxy, guarded, shutdown).await;
+                // Apart, because connections of HTTP/1 need no room for it.
+                Box::pin(http2.serve(&self.proxy, guarded, shutdown)).await;
                 None
             }
             _ => {
