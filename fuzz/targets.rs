@@ -6,6 +6,8 @@
 //! stopped; how is said in `Cargo.toml`.
 #[path = "targets/chunks.rs"]
 mod chunks;
+#[path = "targets/config.rs"]
+mod config;
 #[path = "targets/head.rs"]
 mod head;
 #[path = "targets/path.rs"]
@@ -16,6 +18,7 @@ mod records;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use chunks::chunks;
+pub use config::config;
 pub use head::head;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm as LibraryAlgorithm, DecodingKey, Validation};
@@ -35,7 +38,7 @@ use std::{path::PathBuf, sync::LazyLock, time::Duration};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("token", token),
     ("claims", claims),
     ("key_set", key_set),
@@ -43,6 +46,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("records", records),
     ("head", head),
     ("chunks", chunks),
+    ("config", config),
 ];
 
 const ISSUER: &str = "https://issuer.example";
