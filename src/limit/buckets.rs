@@ -105,12 +105,13 @@ impl<V: Copy> Buckets<V> {
         // Dropped after the lock.
         let mut other = Table::default();
         let mut table = shard.lock();
-        if table.len() > FEW && is_full(&table) && !table.contains_key(&key) {
-            let room = table.len() + table.len() / 2;
+        if let Some(room) = more_room(table.len(), table.capacity())
+            && !table.contains_key(&key)
+        {
             drop(table);
             other.reserve(room);
             table = shard.lock();
-            if is_full(&table) {
+            if more_room(table.len(), table.capacity()) == Some(room) {
                 change_table(&mut table, &mut other);
             }
         }
@@ -214,9 +215,10 @@ impl<V: Copy> Shard<V> {
     }
 }
 
-/// Another entry would make it allocate.
-fn is_full<V>(table: &Table<V>) -> bool {
-    table.len() == table.capacity()
+/// What a table should have room for to which another entry would make the allocator come; a few entries it may make room for as it
+/// is.
+fn more_room(entries: usize, capacity: usize) -> Option<usize> {
+    (entries > FEW && entries == capacity).then_some(entries + entries / 2)
 }
 
 /// Moves the entries to another table, which has been given its room before the lock was taken, and leaves the old one to be freed after

@@ -85,6 +85,28 @@ fn a_lock_is_held_for_so_many_entries_and_slots_at_most() {
 }
 
 #[test]
+fn a_table_that_is_full_gets_half_as_much_again_and_one_of_a_few_entries_makes_room_itself() {
+    let room = [(14, 14), (15, 15), (15, 28), (28, 28), (448, 448), (447, 448), (0, 0)]
+        .map(|(entries, capacity)| more_room(entries, capacity));
+    assert_eq!(room, [None, Some(22), None, Some(42), Some(672), None, None]);
+}
+
+#[test]
+fn a_known_key_never_costs_memory_and_a_new_one_does_where_its_shard_is_full() {
+    let buckets = Buckets::new(0);
+    let store = |index| {
+        allocation_counter::measure(|| buckets.with(neighbour(index), |bucket| assert!(bucket.store(1, usize::MAX)))).count_total
+    };
+    let mut known = 0;
+    for index in 0..448 {
+        store(index);
+        known += store(index);
+    }
+    assert_eq!((known, store(448), store(449)), (0, 1, 0));
+    assert!((0..450).all(|index| buckets.peek(neighbour(index)) == Some(1)));
+}
+
+#[test]
 fn a_hundred_million_random_keys_do_not_crowd_a_shard() {
     let mean = 100_000_000.0 / f64::from(u32::try_from(shards(100_000_000)).expect("BUG: few"));
     // Six standard deviations: one shard of a billion.

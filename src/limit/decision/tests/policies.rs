@@ -118,7 +118,9 @@ fn a_routes_bucket_keeps_its_debt_when_its_numbers_change_and_none_beyond_a_buck
     state.sweep(&removed, at(SECOND));
     assert_eq!(state.route_numbers(slow, at(SECOND)).map(|numbers| numbers.standing.remaining), Some(10));
     assert_eq!(state.routes.len(), 1);
-    state.sweep(&removed, at(3 * SECOND));
+    state.sweep(&removed, at(2 * SECOND - 1));
+    assert_eq!(state.routes.len(), 1, "a request may be under way with a time of a second ago");
+    state.sweep(&removed, at(2 * SECOND));
     assert_eq!(state.routes.len(), 0);
 }
 
@@ -184,7 +186,10 @@ fn quotas_outlive_a_restart_and_buckets_do_not() {
     for _ in 0..2 {
         assert!(ask_as_client(&state, &limits, "ann", Charge::User, 0).is_ok());
     }
-    let kept = Kept::decode(&state.quota_snapshot(at(0)).expect("it has changed")).expect("it is whole");
+    assert!(state.quota_snapshot(at(0)).is_some() && state.quota_snapshot(at(0)).is_none());
+    (0..2).for_each(|_| state.quota_snapshot_lost());
+    assert_eq!(state.quota_snapshots_lost(), 2);
+    let kept = Kept::decode(&state.quota_snapshot(at(0)).expect("it was lost")).expect("it is whole");
     let state = LimitState::restored(10, &kept, at(0));
     assert_eq!(left(&state, &limits, 0)[..2], [2, 1]);
 }
