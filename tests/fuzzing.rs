@@ -170,6 +170,7 @@ fn the_targets_hold_for_the_seeds_and_their_mutations() {
             let _shown = Shown(name, &input);
             target(&input);
         }
+        println!("{name}: {runs} mutations of {} seeds", seeds.len());
     }
 }
 

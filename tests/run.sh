@@ -8,7 +8,8 @@
 #   tests/run.sh loom         the limiter's races, interleaving by interleaving (tests/loom)
 #   tests/run.sh release      the demo, from the release build
 #   tests/run.sh real-time    an installation's limits, 10,000 at once and 5,000 a second, in real time
-#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set
+#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set; FUZZ_TARGETS
+#                             names some of them
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
 #   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
@@ -113,9 +114,11 @@ loom() {
 }
 
 # The mutations in a plain run are few; this is for a night, or for a change in a parser.
+# Optimized, or ten million take hours.
 fuzz() {
-    export FUZZ_RUNS=${FUZZ_RUNS:-1000000}
-    tests --test fuzzing -- --nocapture
+    export FUZZ_RUNS=${FUZZ_RUNS:-1000000} CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    say "fuzz: ${FUZZ_TARGETS:-all targets}, $FUZZ_RUNS mutations of each"
+    cargo test --locked --release --target-dir target/fuzzing --test fuzzing -- --nocapture
 }
 
 # In a crate of its own, which builds in seconds what would take the gateway a minute for each change. The kept seed of the
