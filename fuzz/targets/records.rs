@@ -40,7 +40,10 @@ fn judge<'b>(most: u64, mut pieces: impl Iterator<Item = &'b [u8]>) -> Result<()
 
 /// Most elements of an array that holds records.
 fn most_records(document: &Value) -> usize {
-    let fold = |name: &str| name.to_lowercase().replace('\u{17f}', "s");
+    let fold = |name: &str| {
+        let cut = name.split('\0').next().unwrap_or_default();
+        cut.replace(['\u{130}', '\u{131}'], "i").replace('\u{17f}', "s").to_lowercase()
+    };
     match document {
         Value::Array(values) => values.len(),
         Value::Object(members) => {

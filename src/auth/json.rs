@@ -80,6 +80,10 @@ fn ends_as_object(text: &[u8]) -> bool {
 struct Depth(u8);
 
 impl Depth {
+    fn is_outermost(self) -> bool {
+        self.0 == DEPTH
+    }
+
     fn deeper<E: Error>(self) -> Result<Self, E> {
         self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deep"))
     }
@@ -98,7 +102,8 @@ impl<'de> Visitor<'de> for Object {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let Self(depth) = self;
         let inner = depth.deeper()?;
-        let mut read = Vec::with_capacity(16);
+        // A stranger can write thousands of objects within; only the outermost has the members of a token.
+        let mut read = if depth.is_outermost() { Vec::with_capacity(16) } else { Vec::new() };
         while let Some(name) = members.next_key_seed(Name)? {
             read.push((name, Json::Other));
             let Some((_, place)) = read.last_mut() else { break };

@@ -129,22 +129,27 @@ pub struct Identity {
     pub username: Option<HeaderValue>,
     /// As in the token, separated by single spaces.
     pub scopes: Option<HeaderValue>,
-    /// Joined with `,`. `None` also when a name holds a comma, because it would arrive as two names.
+    /// Joined with `,`. `None` also when a name would arrive as others: it holds a comma, is empty, or begins or ends with a space,
+    /// which readers of lists take off (RFC 9110, section 5.6.1).
     pub groups: Option<HeaderValue>,
 }
 
 impl Identity {
     fn new(claims: &Claims, issuer: &str) -> Self {
-        let comma = claims.holder.groups.iter().any(|group| group.contains(','));
         Self {
             subject: header_value(&claims.holder.subject),
             issuer: header_value(issuer),
             client_id: claims.holder.client_id.as_deref().and_then(header_value),
             username: claims.username.as_deref().and_then(header_value),
             scopes: header_value(&claims.holder.scopes.join(" ")),
-            groups: if comma { None } else { header_value(&claims.holder.groups.join(",")) },
+            groups: group_list(&claims.holder.groups),
         }
     }
+}
+
+fn group_list(groups: &[String]) -> Option<HeaderValue> {
+    let changes = |group: &String| group.is_empty() || group.contains(',') || group.starts_with(' ') || group.ends_with(' ');
+    if groups.iter().any(changes) { None } else { header_value(&groups.join(",")) }
 }
 
 fn header_value(text: &str) -> Option<HeaderValue> {

@@ -46,17 +46,19 @@ async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx, body_timeout: D
     let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
     let mut body = BytesMut::new();
     while body.len() as u64 <= LONGEST_HELD {
-        let Some(part) = read_part(session, body_timeout).await? else { break };
+        let Some(part) = read_part(session, body_timeout).await? else {
+            // The framework may not call it done: in HTTP/2 trailers are yet to be read.
+            ctx.has_whole = true;
+            break;
+        };
         body.extend_from_slice(&part);
         if body.len() as u64 > bound {
             return Ok(Err(Rejection::BodyTooLarge(bound)));
         }
     }
+    ctx.has_whole |= session.as_downstream_mut().is_body_done();
     let judged = match &mut ctx.records {
-        Some(records) => records.read(&body).and_then(|()| {
-            let is_whole = session.as_downstream_mut().is_body_done();
-            if is_whole { records.finish() } else { Ok(()) }
-        }),
+        Some(records) => records.read(&body).and_then(|()| if ctx.has_whole { records.finish() } else { Ok(()) }),
         None => Ok(()),
     };
     ctx.held = Some(body.freeze());

@@ -67,6 +67,8 @@ pub struct Ctx {
     pub(super) decided: Now,
     /// A body follows the head.
     pub(super) has_body: bool,
+    /// All of it has been taken in.
+    pub(super) has_whole: bool,
     /// What is wrong with the head that the request's stands for.
     pub(super) fault: Option<HeadFault>,
     /// The service account at the token endpoint.
@@ -135,6 +137,7 @@ impl Ctx {
             waited_ns: 0,
             decided: began,
             has_body: false,
+            has_whole: false,
             fault: None,
             account: None,
             retries: 0,

@@ -335,7 +335,7 @@ impl Phases {
             let began_ns = self.shared.clock.monotonic_ns();
             let judged = Box::pin(take_in(session, ctx)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
-            ctx.streamed = !session.as_downstream_mut().is_body_done();
+            ctx.streamed = !(ctx.has_whole || session.as_downstream_mut().is_body_done());
             if let Err(rejection) = judged {
                 return Box::pin(self.reject(session, ctx, &rejection)).await;
             }

@@ -109,10 +109,12 @@ fn is_ours(name: &HeaderName, names: &IdentityHeaders) -> bool {
         || (name.contains('_') && is_forwarding_twin(name))
 }
 
-/// `X_Forwarded_For` and the like: the field of the right spelling is set by the gateway, its twin would stand beside it.
+/// `X_Forwarded_For` and the like: the field of the right spelling is set by the gateway, or was judged; its twin would stand
+/// beside it.
 fn is_forwarding_twin(name: &str) -> bool {
     let set_here = [&FORWARDED_FOR, &FORWARDED_PROTO, &FORWARDED_HOST, &FORWARDED_PREFIX, &REQUEST_ID];
-    set_here.iter().any(|own| folds_into(name, own.as_str())) || folds_into(name, "authorization")
+    set_here.iter().any(|own| folds_into(name, own.as_str()))
+        || ["authorization", "content-type", "content-encoding"].iter().any(|own| folds_into(name, own))
 }
 
 /// Whether `name` (lower case, as [`HeaderName`] keeps it) becomes `own` when `_` is read as `-`.
@@ -122,12 +124,14 @@ fn folds_into(name: &str, own: &str) -> bool {
 }
 
 /// Puts back what `Connection` must not be able to take away: a client, or a proxy before this one, that nominates
-/// `Authorization` would have the upstream see an anonymous request where the gateway saw a user.
+/// `Authorization` would have the upstream see an anonymous request where the gateway saw a user; one that nominates
+/// `Content-Type`, a body of another kind than was judged.
 fn restore(headers: &HeaderMap, apply: &mut impl FnMut(Edit)) {
     if !headers.contains_key(header::CONNECTION) {
         return;
     }
-    for name in [header::AUTHORIZATION, header::ORIGIN, TRACEPARENT, TRACESTATE] {
+    let kept = [header::AUTHORIZATION, header::ORIGIN, header::CONTENT_TYPE, header::CONTENT_ENCODING, TRACEPARENT, TRACESTATE];
+    for name in kept {
         if let Some(value) = headers.get(&name) {
             apply(Edit::Set(name, value.clone()));
         }

@@ -54,13 +54,17 @@ fn are_parameters(mut text: &[u8], admits: impl Fn(&[u8], &[u8]) -> bool) -> boo
 /// Whether the `Content-Type` says that the text is not UTF-8, or says it in a form that is not to be understood.
 ///
 /// RFC 8259, 8.1, knows no `charset`, but there are servers that heed it: in Shift JIS the bytes of a backslash are the second
-/// half of a character, so that a quote which is escaped in UTF-8 ends its string there.
+/// half of a character, so that a quote which is escaped in UTF-8 ends its string there. Readers of mail, whose reader of fields
+/// some servers have, also take it from `charset*` and `charset*0` (RFC 2231): nothing else sends those.
 #[must_use]
 pub fn is_foreign_charset(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
         let value = value.as_bytes();
         let parameters = &value[find(value, b';')..];
-        !are_parameters(parameters, |name, value| !name.eq_ignore_ascii_case(b"charset") || is_utf8(value))
+        !are_parameters(parameters, |name, value| {
+            let plain = &name[..find(name, b'*')];
+            !plain.eq_ignore_ascii_case(b"charset") || (plain.len() == name.len() && is_utf8(value))
+        })
     })
 }
 

@@ -53,6 +53,9 @@ fn groups(groups: &[&str]) -> Option<String> {
 fn a_group_cannot_pose_as_several() {
     assert_eq!(groups(&["a,admin"]), None);
     assert_eq!(groups(&["a", "b,admin"]), None);
+    for changed in [["users", " admin"], ["users ", "admin"], ["", "admin"], ["admin", ""]] {
+        assert_eq!(groups(&changed), None, "{changed:?}");
+    }
     assert_eq!(groups(&["a", "b\r\nx"]), None);
     assert_eq!(groups(&[]), None);
     assert_eq!(groups(&["a", "b c"]).as_deref(), Some("a,b c"));

@@ -81,6 +81,19 @@ fn a_client_cannot_speak_of_another_path_method_or_address() {
 }
 
 #[test]
+fn what_was_judged_of_a_body_arrives_and_no_twin_of_it() {
+    let nominated = ("connection", "content-type, content-encoding");
+    let headers = forwarded(&[nominated, ("content-type", "application/json"), ("content-encoding", "identity")], false, "/");
+    assert_eq!(
+        (&headers["content-type"], &headers["content-encoding"]),
+        (&"application/json".parse().expect("a value"), &"identity".parse().expect("a value"))
+    );
+    for twin in ["content_type", "content_encoding"] {
+        check((twin, "x"), twin, None);
+    }
+}
+
+#[test]
 fn what_only_resembles_them_passes() {
     check(("x-auth-subjects", "a"), "x-auth-subjects", Some("a"));
     check(("x-author", "a"), "x-author", Some("a"));

@@ -138,6 +138,10 @@ fn other_charsets_than_utf_8_are_foreign() {
         check_charset(&[&format!("application/json; charset={charset}")], true);
         check_charset(&[&format!("application/json;a=b ; CharSet={charset};c=d")], true);
     }
+    for parameter in ["charset*0=utf-7", "charset*=us-ascii''utf-7", "CHARSET*0*=us-ascii''utf-7", "charset*=utf-8''utf-8"] {
+        check_charset(&[&format!("application/json; {parameter}")], true);
+    }
+    check_charset(&["application/json; charsets=x; char*set=y"], false);
     check_charset(&["application/json;charset=utf-8;charset=gbk"], true);
     check_charset(&["application/json;charset=utf-8", "application/json;charset=gbk"], true);
 }

@@ -1,7 +1,8 @@
 //! Which of a few names a member of an object has, found while its characters come.
 //!
 //! Letter case makes no difference here: some readers (Go's among them) take `Records` for `records`, so it is bounded as that.
-//! Such readers also fold the long s (U+017F) and the Kelvin sign (U+212A), which have `s` and `k` as their other case.
+//! Such readers also fold the long s (U+017F), the Kelvin sign (U+212A) and the two Turkish letters i (U+0130, U+0131), which have
+//! `s`, `k` and `i` as their other case. For readers in C a name ends with its NUL, so it does here.
 
 /// The names that a member can still have, and how much of them has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,20 +11,27 @@ pub(super) struct Name {
     alive: u8,
     /// In bytes, folded.
     length: usize,
+    /// A NUL has come.
+    cut: bool,
 }
 
 impl Name {
     /// One of the first `count` names, at most eight.
     pub(super) fn of(count: usize) -> Self {
         debug_assert!(count <= 8, "a bit for each name");
-        Self { alive: u8::MAX.checked_shr(8_u32.saturating_sub(u32::try_from(count).unwrap_or(8))).unwrap_or(0), length: 0 }
+        Self {
+            alive: u8::MAX.checked_shr(8_u32.saturating_sub(u32::try_from(count).unwrap_or(8))).unwrap_or(0),
+            length: 0,
+            cut: false,
+        }
     }
 
     /// The next part of the name, decoded.
     pub(super) fn take(&mut self, part: &str, names: &[String]) {
         for folded in part.chars().flat_map(fold) {
             // Most names are none of ours by their first letter, and a long one is not to be walked through.
-            if self.alive == 0 {
+            self.cut |= folded == '\0';
+            if self.alive == 0 || self.cut {
                 return;
             }
             let mut bytes = [0; 4];
@@ -51,5 +59,10 @@ pub(super) fn folded(name: &str) -> String {
 
 fn fold(character: char) -> impl Iterator<Item = char> {
     // The Kelvin sign has `k` as its lower case; the long s is lower case itself.
-    if character == '\u{17f}' { 's' } else { character }.to_lowercase()
+    let folded = match character {
+        '\u{17f}' => 's',
+        '\u{130}' | '\u{131}' => 'i',
+        other => other,
+    };
+    folded.to_lowercase()
 }
