@@ -213,6 +213,55 @@ fn requests_sent_at_once_are_answered_in_order() {
 }
 
 #[test]
+fn answers_without_a_body_that_nobody_reads_are_given_up_too() {
+    let world = world("write_timeout = \"300ms\"");
+    for request in [
+        "HEAD /ping HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        format!("OPTIONS {LIST} HTTP/1.1\r\nHost: a\r\nOrigin: {ORIGIN}\r\nAccess-Control-Request-Method: GET\r\n\r\n"),
+    ] {
+        let mut client = connect(&world);
+        client.set_write_timeout(Some(support::DEADLINE)).unwrap();
+        // Far more than both sockets hold; ends by itself once the gateway has closed.
+        let sent = (0..2000).take_while(|_| client.write_all(request.repeat(100).as_bytes()).is_ok());
+        assert!(sent.count() < 2000, "{request}");
+        world.gateway.poll("its end", || (world.gateway.metric("stackflow_gateway_connections") == 0.0).then_some(()));
+    }
+}
+
+#[test]
+fn a_client_of_http_1_0_gets_no_chunks_and_no_interim_answer() {
+    let backend = support::Backend::scripted(|call| {
+        call.read_body();
+        call.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+        call.close();
+    });
+    let world = World::behind(backend, |setup| setup);
+    for rest in ["GET", "POST"] {
+        let mut stream = connect(&world);
+        let body = if rest == "GET" {
+            "\r\n"
+        } else {
+            "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+        };
+        let head = format!("{rest} {LIST} HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nAuthorization: {}\r\n", world.bearer);
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let answer = read_all(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n{}"), "{answer}");
+        assert!(!answer.to_ascii_lowercase().contains("transfer-encoding"), "{answer}");
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_connections_that_have_said_nothing() {
+    let mut world = World::with(|setup| setup.with("[server]\ndrain_timeout = \"60s\""));
+    let _silent: Vec<TcpStream> = (0..3).map(|_| connect(&world)).collect();
+    world.gateway.poll("all of them", || (world.gateway.metric("stackflow_gateway_connections") == 3.0).then_some(()));
+    let began = Instant::now();
+    world.gateway.stop_gracefully();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_client_that_does_not_read_is_given_up() {
     let world = World::behind(
         support::Backend::scripted(|call| {

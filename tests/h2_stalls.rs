@@ -186,6 +186,20 @@ fn a_streamed_body_that_stops_is_cut_off() {
 }
 
 #[test]
+fn a_body_that_stops_after_its_answer_is_cut_off_too() {
+    let world = world(Backend::scripted(|call: &mut Call| {
+        call.answer(200, "", "{}");
+        call.hang();
+    }));
+    let mut client = Http2::connect(world.gateway.address());
+    client.send(&upload(&world, 1, &[]));
+    assert_eq!(client.wait(DATA).payload, b"{}");
+    assert_eq!(client.wait(RST_STREAM).stream, 1);
+    world.backend.wait("the end of its connection", |seen| seen.aborted);
+    world.gateway.wait_metric("stackflow_gateway_requests_in_flight", 0.0);
+}
+
+#[test]
 fn a_body_that_dribbles_is_cut_off() {
     let world = world(Backend::scripted(|call: &mut Call| {
         call.read_body();

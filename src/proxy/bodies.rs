@@ -123,7 +123,10 @@ pub async fn read_form(session: &mut Session, body_timeout: Duration) -> Result<
 
 /// A client that waits to be asked for its body (RFC 9110, section 10.1.1) is asked here; the upstream is not told to.
 async fn ask_for_it(session: &mut Session) -> Result<()> {
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    // RFC 9110, section 10.1.1: not in HTTP/1.0, and not for anything else that is expected.
+    let head = session.req_header();
+    let waits = head.headers.get(header::EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if waits && head.version != http::Version::HTTP_10 {
         session.as_downstream_mut().write_continue_response().await.map_err(Error::into_down)?;
     }
     Ok(())

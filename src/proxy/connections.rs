@@ -3,6 +3,7 @@
 //! A connection that is established is never touched for the sake of a new one. A few above the bound are let in to be told so, one
 //! request each; all others are closed at once.
 
+use super::guard::MOST_LINGERING;
 use crate::config::Gateway;
 use prometheus::{IntCounter, IntGauge};
 use std::{
@@ -17,8 +18,9 @@ use tokio::sync::Notify;
 
 /// Connections above the bound that get an answer.
 const TOLD: usize = 64;
-/// File descriptors that are not for connections: listeners, logs, key fetches, the admin listener's own, those above the bound.
-const KEPT_BACK: u64 = 64 + TOLD as u64;
+/// File descriptors that are not for connections: listeners, logs, key fetches, the admin listener's own, those above the bound,
+/// those that linger after their end.
+const KEPT_BACK: u64 = 64 + TOLD as u64 + MOST_LINGERING as u64;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +158,10 @@ impl Open {
     /// address; else it is to be closed, and is counted as refused.
     #[must_use]
     pub fn belongs_to(&mut self, address: IpAddr) -> bool {
+        // Who is only told takes nobody's place.
+        if self.told {
+            return true;
+        }
         let owner = owner(address);
         self.forget_owner();
         self.owner = Some(owner);

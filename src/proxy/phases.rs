@@ -287,6 +287,10 @@ impl Phases {
         let vary = merged_vary(&parts.headers);
         headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
+        // RFC 9112, section 6.1: who speaks HTTP/1.0 knows no chunks, and finds the end of the body in that of the connection.
+        if session.req_header().version == http::Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
+            session.set_keepalive(None);
+        }
         // What the server speaks is between it and the gateway (RFC 9110, section 6.2).
         parts.version = http::Version::HTTP_11;
         *head = ResponseHeader::from(parts);
@@ -306,6 +310,9 @@ impl Phases {
         ctx.has_body = !session.as_downstream_mut().is_body_empty();
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);
+        // RFC 9110, section 15.2: who speaks HTTP/1.0 would take them for the answer.
+        let is_http10 = session.req_header().version == http::Version::HTTP_10;
+        session.as_downstream_mut().set_ignore_info_resp(is_http10);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);

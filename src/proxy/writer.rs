@@ -2,7 +2,7 @@
 
 use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
 use http::{HeaderMap, Method, header};
-use pingora_core::Result;
+use pingora_core::{Error, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use std::time::Duration;
@@ -36,9 +36,9 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
     }
     let head = ResponseHeader::from(head);
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), bodiless).await?;
+    session.write_response_header(Box::new(head), bodiless).await.map_err(Error::into_down)?;
     if !bodiless {
-        session.write_response_body(Some(reply.body.clone()), true).await?;
+        session.write_response_body(Some(reply.body.clone()), true).await.map_err(Error::into_down)?;
     }
     Ok(())
 }

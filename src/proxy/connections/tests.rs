@@ -124,9 +124,9 @@ fn what_is_not_configured_follows_from_the_files_that_may_be_open() {
         let bounds = ConnectionBounds::new(gateway, files);
         (bounds.all, bounds.address)
     };
-    assert_eq!(of(&with(""), 1024), (448, 224));
+    assert_eq!(of(&with(""), 1024), (416, 208));
     assert_eq!(of(&with(""), 10), (1, 1));
     assert_eq!(of(&with("connections = 7"), 1024), (7, 4));
-    assert_eq!(of(&with("connections_per_address = 9"), 1024), (448, 9));
+    assert_eq!(of(&with("connections_per_address = 9"), 1024), (416, 9));
     assert!(of(&with(""), u64::MAX).0 > 1_000_000);
 }

@@ -12,4 +12,4 @@ mod stream;
 
 pub use h2::{Http2, marked as marked_http2};
 pub use serve::Guarding;
-pub use stream::BodyRefused;
+pub use stream::{BodyRefused, MOST_LINGERING};

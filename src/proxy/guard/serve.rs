@@ -35,6 +35,7 @@ pub struct Guarding {
     head: usize,
     header_timeout: Duration,
     body_timeout: Duration,
+    write_timeout: Duration,
     idle_timeout: Duration,
     clock: Clock,
 }
@@ -51,9 +52,14 @@ impl Guarding {
             head: bounds.uri + AROUND_TARGET + bounds.headers,
             header_timeout: bounds.header_timeout,
             body_timeout: bounds.body_timeout,
+            write_timeout: bounds.write_timeout,
             idle_timeout: bounds.idle_timeout,
             clock,
         }
+    }
+
+    fn guard(&self, stream: Stream) -> Guarded {
+        Guarded::new(stream, self.clock, self.body_timeout, self.write_timeout)
     }
 }
 
@@ -71,11 +77,17 @@ enum Next {
 impl ServerApp for App {
     async fn process_new(self: &std::sync::Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let over_tls = stream.get_ssl_digest().is_some();
-        let mut is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let mut guarded = Box::new(Guarded::new(stream, self.guarding.clock, self.guarding.body_timeout));
-        if self.http2.is_some() && !over_tls {
-            is_http2 = begins_with_preface(&mut guarded, &self.guarding).await?;
-        }
+        let by_alpn = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let mut guarded = Box::new(self.guarding.guard(stream));
+        let (is_http2, fault) = match self.http2 {
+            Some(_) if !over_tls => match first_bytes(&mut guarded, &self.guarding, &mut shutdown.clone()).await {
+                First::Preface => (true, None),
+                First::Other => (false, None),
+                First::Late => (false, Some(HeadFault::Late)),
+                First::Nothing => return None,
+            },
+            _ => (by_alpn, None),
+        };
         match &self.http2 {
             // Too many already: a protocol in which one client asks a hundred times is not begun.
             Some(_) if is_http2 && self.full => None,
@@ -86,34 +98,61 @@ impl ServerApp for App {
                 None
             }
             _ => {
-                self.serve_http1(guarded, shutdown).await;
+                self.serve_http1(guarded, fault, shutdown).await;
                 None
             }
         }
     }
 }
 
-/// Whether the client speaks HTTP/2 without having asked; `None` when it does not speak. No more is read than it takes to know:
-/// a request in HTTP/1 may be shorter than a preface and wait for its answer.
-async fn begins_with_preface(guarded: &mut Guarded, guarding: &Guarding) -> Option<bool> {
-    let first = async {
+/// What a connection begins with.
+#[derive(Debug, PartialEq, Eq)]
+enum First {
+    /// The client speaks HTTP/2 without having asked.
+    Preface,
+    /// It does not.
+    Other,
+    /// What might have become a preface has not, in the time of a head.
+    Late,
+    Nothing,
+}
+
+/// No more is read than it takes to know: a request in HTTP/1 may be shorter than a preface and wait for its answer.
+async fn first_bytes(guarded: &mut Guarded, guarding: &Guarding, closing: &mut ShutdownWatch) -> First {
+    if !comes(guarded, guarding, closing).await {
+        return First::Nothing;
+    }
+    let more = async {
         while guarded.input().len() < PREFACE.len() && PREFACE.starts_with(guarded.input()) {
-            if !guarded.read_more().await.ok()? {
-                return None;
+            if !matches!(guarded.read_more().await, Ok(true)) {
+                return First::Nothing;
             }
         }
-        Some(guarded.input().starts_with(PREFACE))
+        if guarded.input().starts_with(PREFACE) { First::Preface } else { First::Other }
     };
-    timeout(guarding.idle_timeout, first).await.ok()?
+    timeout(guarding.header_timeout, more).await.unwrap_or(First::Late)
+}
+
+/// Waits for the first byte of a request. It is not waited for once the process stops accepting.
+async fn comes(guarded: &mut Guarded, guarding: &Guarding, closing: &mut ShutdownWatch) -> bool {
+    let closed = pin!(closing.wait_for(|closed| *closed));
+    tokio::select! {
+        biased;
+        came = timeout(guarding.idle_timeout, guarded.read_more()) => matches!(came, Ok(Ok(true))),
+        _ = closed => false,
+    }
 }
 
 impl App {
-    /// One request after another, until one ends the connection.
-    async fn serve_http1(&self, mut guarded: Box<Guarded>, shutdown: &ShutdownWatch) {
+    /// One request after another, until one ends the connection; `fault` is what is wrong with the first.
+    async fn serve_http1(&self, mut guarded: Box<Guarded>, mut fault: Option<HeadFault>, shutdown: &ShutdownWatch) {
         let mut settings = None;
         let mut closing = shutdown.clone();
         loop {
-            let next = next_request(&mut guarded, &self.guarding, &mut closing).await;
+            let next = match fault.take() {
+                Some(fault) => Next::Refused(fault),
+                None => next_request(&mut guarded, &self.guarding, &mut closing).await,
+            };
             let (head, fault) = match next {
                 Next::Request(head) if !self.full => {
                     let came = guarded.take_input(head.length);
@@ -162,16 +201,8 @@ fn session(stream: Stream, head: BytesMut, fault: Option<HeadFault>, settings: O
 /// Waits for the next head and reads it. What waits between two requests ends when the process stops accepting; a head that has
 /// begun to come is answered.
 async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut ShutdownWatch) -> Next {
-    if guarded.input().is_empty() {
-        let closed = pin!(closing.wait_for(|closed| *closed));
-        let came = tokio::select! {
-            biased;
-            came = timeout(guarding.idle_timeout, guarded.read_more()) => came,
-            _ = closed => return Next::Nothing,
-        };
-        if !matches!(came, Ok(Ok(true))) {
-            return Next::Nothing;
-        }
+    if guarded.input().is_empty() && !comes(guarded, guarding, closing).await {
+        return Next::Nothing;
     }
     match head::read(guarded.input()) {
         Ok(Some(head)) => Next::Request(head),

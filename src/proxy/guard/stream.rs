@@ -27,17 +27,21 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    time::Sleep,
+};
 
 /// Read at once when it is not known how much is needed; on the stack, so that a connection that waits holds no buffer.
 const READ: usize = 4096;
 /// Bytes of requests to come that are read while one is answered. More than that waits in the kernel.
 const AHEAD: usize = 16 * 1024;
 /// A connection that is closed with bytes unread would be reset, and the answer lost with it: so much is read and thrown away,
-/// for so long, by so many connections at once.
+/// for so long.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
-const MOST_LINGERING: usize = 1024;
+/// So many connections at a time: they have left the count of those that are open.
+pub const MOST_LINGERING: usize = 64;
 
 /// A client's connection with the guard on it.
 pub struct Guarded {
@@ -50,6 +54,9 @@ pub struct Guarded {
     ended: bool,
     pace: Pace,
     clock: Clock,
+    write_timeout: Duration,
+    /// Runs while the client takes nothing of what is written.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 enum Framing {
@@ -94,9 +101,10 @@ impl From<BodyRefused> for io::Error {
 impl Guarded {
     /// A connection just established, with TLS already taken off.
     #[must_use]
-    pub fn new(stream: Stream, clock: Clock, body_timeout: Duration) -> Self {
+    pub fn new(stream: Stream, clock: Clock, body_timeout: Duration, write_timeout: Duration) -> Self {
         let pace = Pace::new(body_timeout);
-        Self { inner: Some(stream), input: BytesMut::new(), framing: Framing::Between, ended: false, pace, clock }
+        let (inner, input, framing) = (Some(stream), BytesMut::new(), Framing::Between);
+        Self { inner, input, framing, ended: false, pace, clock, write_timeout, stuck: None }
     }
 
     /// What the client has sent and nobody has taken.
@@ -163,10 +171,30 @@ impl Guarded {
         while self.input.len() < AHEAD {
             if !ready!(self.poll_more(context))? {
                 // Whoever has sent another request waits for both answers, though it will not send a third.
-                return if self.input.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+                return if self.input.is_empty() { Poll::Ready(Ok(())) } else { self.flush_before_wait(context) };
             }
         }
-        Poll::Pending
+        self.flush_before_wait(context)
+    }
+
+    /// Reading flushes what waits to be written; where nothing is read, that is done all the same.
+    fn flush_before_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(stream(&mut self.inner)?).poll_flush(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The framework bounds only some of its writes. HTTP/2 is watched elsewhere.
+    fn in_time<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() || matches!(self.framing, Framing::Raw) {
+            self.stuck = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(stuck.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_body(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -271,15 +299,18 @@ impl AsyncRead for Guarded {
 
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(stream(&mut self.inner)?).poll_write(context, bytes)
+        let written = Pin::new(stream(&mut self.inner)?).poll_write(context, bytes);
+        self.in_time(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(stream(&mut self.inner)?).poll_flush(context)
+        let flushed = Pin::new(stream(&mut self.inner)?).poll_flush(context);
+        self.in_time(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(stream(&mut self.inner)?).poll_shutdown(context)
+        let shut = Pin::new(stream(&mut self.inner)?).poll_shutdown(context);
+        self.in_time(context, shut)
     }
 }
 

@@ -286,8 +286,8 @@ impl FrameWatch {
             }
             _ => {}
         }
+        // A body is owed until it ends, also after its answer: the framework reads on, and holds its server's connection.
         if head.ends_stream() {
-            self.bodies.end(head.stream);
             self.earn(|allowance| allowance.per_answer);
         }
         Ok(())

@@ -8,52 +8,63 @@ use tokio::{net::UnixStream, sync::watch};
 /// With times that are over soon.
 fn guarding() -> Guarding {
     let soon = Duration::from_millis(20);
-    Guarding { target: 100, head: 1000, header_timeout: soon, body_timeout: soon, idle_timeout: soon, clock: Clock::start() }
+    Guarding {
+        target: 100,
+        head: 1000,
+        header_timeout: soon,
+        body_timeout: soon,
+        write_timeout: soon,
+        idle_timeout: soon,
+        clock: Clock::start(),
+    }
 }
 
 /// A guarded connection, and the client's end of it.
 fn pair() -> (Guarded, UnixStream) {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
-    (
-        Guarded::new(
-            Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH)),
-            Clock::start(),
-            Duration::from_secs(1),
-        ),
-        far,
-    )
+    (guarding().guard(Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH))), far)
 }
 
 /// What is told by bytes after which the client waits, and that they are still there.
-async fn check_preface(sent: &[u8], expected: bool) {
+async fn check_first(sent: &[u8], expected: First) {
     let (mut guarded, mut client) = pair();
     client.write_all(sent).await.expect("room");
-    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, Some(expected), "{sent:?}");
+    let (_stop, mut closing) = watch::channel(false);
+    assert_eq!(first_bytes(&mut guarded, &guarding(), &mut closing).await, expected, "{sent:?}");
     assert_eq!(guarded.input(), sent);
 }
 
 #[tokio::test]
 async fn a_request_shorter_than_a_preface_is_not_waited_for() {
-    check_preface(b"G", false).await;
-    check_preface(b"GET / HTTP/1.1\r\n\r\n", false).await;
-    check_preface(b"PRI * HTTP/1.1\r\n", false).await;
-    check_preface(b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n", false).await;
+    check_first(b"G", First::Other).await;
+    check_first(b"GET / HTTP/1.1\r\n\r\n", First::Other).await;
+    check_first(b"PRI * HTTP/1.1\r\n", First::Other).await;
+    check_first(b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n", First::Other).await;
 }
 
 #[tokio::test]
 async fn a_preface_is_seen_and_kept() {
-    check_preface(PREFACE, true).await;
-    check_preface(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", true).await;
+    check_first(PREFACE, First::Preface).await;
+    check_first(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", First::Preface).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_or_waits_within_a_preface_says_nothing() {
+async fn a_client_that_waits_within_a_preface_is_late() {
+    check_first(&PREFACE[..1], First::Late).await;
+    check_first(&PREFACE[..23], First::Late).await;
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_not_waited_for_once_the_process_stops_accepting() {
+    check_first(b"", First::Nothing).await;
     let (mut guarded, client) = pair();
     drop(client);
-    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, None);
-    let (mut guarded, mut client) = pair();
-    client.write_all(&PREFACE[..5]).await.expect("room");
-    assert_eq!(begins_with_preface(&mut guarded, &guarding()).await, None);
+    let (stop, mut closing) = watch::channel(false);
+    assert_eq!(first_bytes(&mut guarded, &guarding(), &mut closing).await, First::Nothing);
+    let (mut guarded, _client) = pair();
+    stop.send(true).expect("a receiver");
+    let patient = Guarding { idle_timeout: Duration::from_secs(600), ..guarding() };
+    assert_eq!(first_bytes(&mut guarded, &patient, &mut closing).await, First::Nothing);
 }
 
 /// What comes of bytes after which the client waits.

@@ -13,6 +13,7 @@ fn pair() -> (Guarded, UnixStream) {
             Box::new(Connection::new(Socket::Unix(near), None, SystemTime::UNIX_EPOCH)),
             Clock::start(),
             Duration::from_secs(1),
+            Duration::from_millis(20),
         ),
         far,
     )
@@ -133,4 +134,19 @@ async fn an_answer_arrives_though_the_request_was_not_read_to_its_end() {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.expect("no reset");
     assert_eq!(answer, b"no");
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_of_its_answer_is_given_up_by_every_kind_of_write() {
+    let (mut guarded, _client) = pair();
+    // More than any socket holds, in pieces that only wait to be flushed.
+    let error = loop {
+        let written = guarded.write_all(&[b'x'; 4000]).await;
+        let flushed = guarded.flush().await;
+        if let Err(error) = written.and(flushed) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(AsyncWriteExt::shutdown(&mut guarded).await.expect_err("still stuck").kind(), io::ErrorKind::TimedOut);
 }

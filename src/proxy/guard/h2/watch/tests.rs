@@ -171,11 +171,12 @@ fn a_silent_body_costs_its_stream_alone() {
 }
 
 #[test]
-fn an_answer_ends_the_wait_for_the_body() {
+fn a_body_is_owed_after_its_answer_too_unless_nobody_wants_it() {
     let mut watch = watch();
     watch.receive(&frame(HEADERS, 4, 1, &[]), 0).expect("no flood");
-    assert!(watch.is_waiting());
     watch.send(&frame(HEADERS, 5, 1, &[]), 0).expect("no flood");
+    assert!(watch.is_waiting());
+    watch.send(&frame(RST_STREAM, 0, 1, &[0; 4]), 0).expect("no flood");
     assert!(!watch.is_waiting());
 }
 
