@@ -255,7 +255,7 @@ fn a_client_of_http_1_0_gets_no_chunks_and_no_interim_answer() {
 fn a_stop_does_not_wait_for_connections_that_have_said_nothing() {
     let mut world = World::with(|setup| setup.with("[server]\ndrain_timeout = \"60s\""));
     let _silent: Vec<TcpStream> = (0..3).map(|_| connect(&world)).collect();
-    world.gateway.poll("all of them", || (world.gateway.metric("stackflow_gateway_connections") == 3.0).then_some(()));
+    world.gateway.poll("all of them", || (world.gateway.metric("stackflow_gateway_connections") > 2.5).then_some(()));
     let began = Instant::now();
     world.gateway.stop_gracefully();
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -320,8 +320,8 @@ fn eight_thousand_connections_cost_little_memory_and_no_time() {
         })
         .collect();
     let (beside, after) = (median(), world.gateway.status("VmRSS"));
-    let each = after.saturating_sub(before) as f64 / count as f64;
-    println!("{count} connections: {each:.1} KiB each; a request takes {beside:?} beside them, {alone:?} alone (medians)");
-    assert!(each < 8.0, "{each} KiB for each");
+    let each = after.saturating_sub(before) * 1024 / count as u64;
+    println!("{count} connections: {each} bytes each; a request takes {beside:?} beside them, {alone:?} alone (medians)");
+    assert!(each < 8 * 1024, "{each} bytes for each");
     assert!(beside < alone * 3 + Duration::from_millis(1), "{beside:?} beside them, {alone:?} alone");
 }
