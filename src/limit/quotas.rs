@@ -150,9 +150,8 @@ impl Quotas {
         if !self.changed.swap(false, Relaxed) {
             return None;
         }
-        // With room for some that come meanwhile: a shard is locked while its counters are added.
-        let (live, now_s) = (self.used.len(), second(now));
-        Some(state_file::encode(&self.keys.secret(), live + live / 16 + 64, |add| {
+        let now_s = second(now);
+        Some(state_file::encode(&self.keys.secret(), self.used.len(), |add| {
             self.used.each(|key, Used { requests, period, keep_until_s }| {
                 add(KeptCounter { key, period, requests, keep_s: keep_until_s.saturating_sub(now_s) });
             });

@@ -222,6 +222,25 @@ fn a_snapshot_holds_all_and_is_made_only_of_changes() {
     assert_eq!(quotas.snapshot(now), None);
 }
 
+#[test]
+fn what_a_sweep_forgot_goes_out_of_the_file_and_one_that_forgot_nothing_writes_none() {
+    let (quotas, day) = (Quotas::new(MOST), quota(3, Period::Day));
+    ask(&quotas, day, "ann", at(0, TODAY)).expect("it is new");
+    assert!(quotas.snapshot(at(0, TODAY)).is_some());
+    assert_eq!((quotas.sweep(MOST, at(0, TODAY)), quotas.snapshot(at(0, TODAY))), (0, None));
+    let later = at(3 * DAY_NS, TODAY + 3 * DAY_NS);
+    assert_eq!(quotas.sweep(MOST, later), 1);
+    assert!(quotas.snapshot(later).is_some_and(|file| Kept::decode(&file).is_ok_and(|kept| kept.is_empty())));
+}
+
+#[test]
+fn who_is_admitted_uncounted_changes_no_file() {
+    let (quotas, day, now) = (Quotas::new(0), quota(3, Period::Day), at(0, TODAY));
+    let charged = quotas.charge(share(&quotas, day, "ann", now), 0, now, |own| own);
+    assert!(charged.is_ok_and(|(_, counted)| !counted));
+    assert_eq!(quotas.snapshot(now), None);
+}
+
 /// A gateway that is restarted each night must not keep each day's counters for ever.
 #[test]
 fn a_restart_does_not_begin_the_time_anew_for_which_a_counter_is_kept() {
