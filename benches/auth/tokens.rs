@@ -152,7 +152,10 @@ pub fn malformed(issuer: &Issuer) -> Vec<(&'static str, String)> {
         ("four_segments", format!("{good}.{signature}")),
         ("json_serialization", json!({"payload": payload, "protected": header, "signature": signature}).to_string()),
         ("padding_at_the_end", format!("{good}=")),
-        ("foreign_character_in_8_kib", format!("{header}.{payload}.{}!", "A".repeat(8191 - header.len() - payload.len() - 2))),
+        (
+            "foreign_character_in_8_kib",
+            format!("{header}.{}!.{signature}", "A".repeat(8191 - header.len() - signature.len() - 2)),
+        ),
         ("unused_bits", format!("{header}.{payload}.{}B", &signature[..signature.len() - 1])),
         ("header_is_not_json", format!("{}.{payload}.{signature}", text("not json"))),
         ("alg_none", header_of(json!({"alg": "none", "kid": "RS256"}))),

@@ -274,3 +274,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_foreign_character_is_found_in_much_too() {
+    let header = good().split('.').next().map(str::to_owned).expect("a header");
+    for length in [1000, 1024, 1028, 8000] {
+        let payload = "A".repeat(length);
+        assert!(Segments::split(&format!("{header}.{payload}.AAAA")).is_some(), "{length}");
+        for place in [0, length / 2, length - 1] {
+            for foreign in ["+", "/", "=", " ", "\u{e9}", "."] {
+                let mut payload = payload.clone();
+                payload.replace_range(place..=place, foreign);
+                assert!(Segments::split(&format!("{header}.{payload}.AAAA")).is_none(), "{foreign:?} at {place} of {length}");
+            }
+        }
+    }
+}
