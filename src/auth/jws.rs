@@ -28,7 +28,7 @@ const LONG: usize = 1024;
 
 /// Without a branch for each character, so that many are looked at together.
 fn has_only_base64url(segment: &str) -> bool {
-    let one = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_');
+    let one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     segment.bytes().fold(true, |only, byte| only & one(byte))
 }
 
