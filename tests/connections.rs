@@ -30,6 +30,19 @@ fn connect(world: &World) -> TcpStream {
     stream
 }
 
+/// How long one of so many requests takes.
+fn median_of(count: usize, world: &World, client: &mut Client) -> Duration {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let began = Instant::now();
+            assert_eq!(world.ask_on(client, "GET", LIST, &[], b"").status, 200);
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[count / 2]
+}
+
 #[test]
 fn a_head_that_does_not_come_to_its_end_is_408_like_all_answers() {
     let world = world("header_timeout = \"300ms\"");
@@ -122,15 +135,8 @@ fn a_thousand_slow_clients_delay_nobody() {
         .collect();
     world.gateway.poll("all of them", || (world.gateway.metric("stackflow_gateway_connections") >= 1000.0).then_some(()));
     let mut client = world.gateway.connect();
-    let mut times: Vec<Duration> = (0..100)
-        .map(|_| {
-            let began = Instant::now();
-            assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200);
-            began.elapsed()
-        })
-        .collect();
-    times.sort();
-    assert!(times[50] < Duration::from_millis(100), "{:?}", times[50]);
+    let median = median_of(100, &world, &mut client);
+    assert!(median < Duration::from_millis(100), "{median:?}");
     drop(slow);
 }
 
@@ -297,17 +303,7 @@ fn eight_thousand_connections_cost_little_memory_and_no_time() {
     assert!(count >= 500, "too few files may be open to see anything");
     let world = world("idle_timeout = \"10m\"\nconnections = 20000\nconnections_per_address = 20000");
     let mut client = world.gateway.connect();
-    let mut median = || {
-        let mut times: Vec<Duration> = (0..81)
-            .map(|_| {
-                let began = Instant::now();
-                assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200);
-                began.elapsed()
-            })
-            .collect();
-        times.sort();
-        times[40]
-    };
+    let mut median = || median_of(81, &world, &mut client);
     let (alone, before) = (median(), world.gateway.status("VmRSS"));
     // Each has been used and is kept.
     let _kept: Vec<TcpStream> = (0..count)

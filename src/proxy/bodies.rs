@@ -3,7 +3,7 @@
 use super::{ctx::Ctx, direct};
 use crate::{pipeline::Forward, reply::Rejection, token::TokenEndpoint, validate::RecordsError};
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{Version, header};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use std::time::Duration;
@@ -121,12 +121,17 @@ pub async fn read_form(session: &mut Session, body_timeout: Duration) -> Result<
     Ok(Some(body))
 }
 
+/// Whether the client sends its body only when it is asked to (RFC 9110, section 10.1.1: in HTTP/1.0 nobody does, and nothing else
+/// that is expected means that).
+pub fn waits_to_be_asked(session: &Session) -> bool {
+    let head = session.req_header();
+    let expected = head.headers.get(header::EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    expected && head.version != Version::HTTP_10
+}
+
 /// A client that waits to be asked for its body (RFC 9110, section 10.1.1) is asked here; the upstream is not told to.
 async fn ask_for_it(session: &mut Session) -> Result<()> {
-    // RFC 9110, section 10.1.1: not in HTTP/1.0, and not for anything else that is expected.
-    let head = session.req_header();
-    let waits = head.headers.get(header::EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if waits && head.version != http::Version::HTTP_10 {
+    if waits_to_be_asked(session) {
         session.as_downstream_mut().write_continue_response().await.map_err(Error::into_down)?;
     }
     Ok(())

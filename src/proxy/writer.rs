@@ -1,5 +1,6 @@
 //! Writes the gateway's own answers, so that they cost little and keep the connection.
 
+use super::bodies::waits_to_be_asked;
 use crate::{config::Gateway, reply::Reply, response_headers::ResponseHeaders, time::Now};
 use http::{HeaderMap, Method, header};
 use pingora_core::{Error, Result};
@@ -46,7 +47,7 @@ pub async fn write(session: &mut Session, reply: &Reply, headers: &ResponseHeade
 /// HTTP/2: a stream that ends while the client still sends is reset, which is within RFC 9113, section 8.1, but costs some
 /// clients the answer (seen with curl 7.88). A body that is small and comes soon is taken off first.
 pub async fn drain_stream(session: &mut Session) {
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    if waits_to_be_asked(session) {
         return;
     }
     let mut left = LONGEST_DRAIN;
@@ -72,7 +73,7 @@ fn settle_connection(session: &mut Session, reply: &Reply) {
     }
     let Some(length) = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()) else { return };
     // A client that waits for "100 Continue" has not sent the body, and may or may not send it now.
-    let waits = session.req_header().headers.contains_key(header::EXPECT);
+    let waits = waits_to_be_asked(session);
     if !waits && length <= LONGEST_DRAIN {
         session.as_downstream_mut().set_close_on_response_before_downstream_finish(false);
         session.as_downstream_mut().set_total_drain_timeout(Some(DRAIN_TIMEOUT));

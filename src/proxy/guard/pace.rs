@@ -7,6 +7,12 @@ use std::time::Duration;
 /// Bytes a second that a body must come with on average, once it was waited for longer than the time-out.
 pub const LEAST_RATE: u64 = 240;
 
+/// Whether so many bytes are enough for what was waited.
+#[must_use]
+pub fn has_least_rate(bytes: u64, waited_ns: u64) -> bool {
+    u128::from(bytes) >= u128::from(waited_ns) * u128::from(LEAST_RATE) / 1_000_000_000
+}
+
 /// The pace of one body after another.
 #[derive(Debug)]
 pub struct Pace {
@@ -40,8 +46,7 @@ impl Pace {
         self.bytes += bytes as u64;
         let Some(since_ns) = self.since_ns.take() else { return true };
         self.waited_ns += now_ns().saturating_sub(since_ns);
-        let due = u128::from(self.waited_ns) * u128::from(LEAST_RATE) / 1_000_000_000;
-        self.waited_ns <= self.timeout_ns || u128::from(self.bytes) >= due
+        self.waited_ns <= self.timeout_ns || has_least_rate(self.bytes, self.waited_ns)
     }
 }
 

@@ -4,7 +4,7 @@
 //! stream's and the connection's, have room for a frame (RFC 9113, section 5.2). What counts is sampled: each tick looks at what
 //! has come since the one before, so that a frame costs a look-up and no reading of a clock.
 
-use crate::proxy::guard::pace::LEAST_RATE;
+use crate::proxy::guard::pace::has_least_rate;
 use std::time::Duration;
 
 /// Below this a client may rather wait than send a small frame: the default size of a frame. A window that the gateway has read
@@ -114,8 +114,7 @@ impl Bodies {
 
 impl Body {
     fn is_stalled(&self, timeout_ns: u64) -> bool {
-        let due = u128::from(self.waited_ns) * u128::from(LEAST_RATE) / 1_000_000_000;
-        self.quiet_ns > timeout_ns || (self.waited_ns > timeout_ns && u128::from(self.bytes) < due)
+        self.quiet_ns > timeout_ns || (self.waited_ns > timeout_ns && !has_least_rate(self.bytes, self.waited_ns))
     }
 }
 
