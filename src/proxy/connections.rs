@@ -5,12 +5,12 @@
 
 use super::guard::MOST_LINGERING;
 use crate::config::Gateway;
+use dashmap::DashMap;
 use prometheus::{IntCounter, IntGauge};
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -52,7 +52,7 @@ pub struct Connections {
     open: AtomicUsize,
     gone: Notify,
     /// Those of addresses that have any. Keyed hashing: whoever has many addresses cannot choose where they collide.
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_address: DashMap<IpAddr, usize>,
     most: AtomicUsize,
     most_of_address: AtomicUsize,
     /// Those of them that are only told that there are too many: they take nobody's place.
@@ -78,7 +78,7 @@ impl Connections {
         Arc::new(Self {
             open: AtomicUsize::new(0),
             gone: Notify::new(),
-            by_address: Mutex::default(),
+            by_address: DashMap::new(),
             most: AtomicUsize::new(bounds.all),
             most_of_address: AtomicUsize::new(bounds.address),
             told: AtomicUsize::new(0),
@@ -111,7 +111,7 @@ impl Connections {
 
     /// One more of this address; whether that is within its bound.
     fn count(&self, owner: IpAddr) -> bool {
-        let of_address = *self.addresses().entry(owner).and_modify(|count| *count += 1).or_insert(1);
+        let of_address = *self.by_address.entry(owner).and_modify(|count| *count += 1).or_insert(1);
         of_address <= self.most_of_address.load(Ordering::Relaxed)
     }
 
@@ -124,10 +124,6 @@ impl Connections {
             }
             gone.await;
         }
-    }
-
-    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,13 +170,10 @@ impl Open {
 
     fn forget_owner(&mut self) {
         let Some(owner) = self.owner.take() else { return };
-        let mut addresses = self.all.addresses();
-        if let Some(count) = addresses.get_mut(&owner) {
+        self.all.by_address.remove_if_mut(&owner, |_, count| {
             *count -= 1;
-            if *count == 0 {
-                addresses.remove(&owner);
-            }
-        }
+            *count == 0
+        });
     }
 }
 

@@ -55,7 +55,7 @@ fn one_address_does_not_get_them_all() {
         assert_eq!(admit(&connections, address(from), &mut held), expected, "{from}");
     }
     drop(held);
-    assert!(connections.addresses().is_empty(), "nothing is kept of who has left");
+    assert!(connections.by_address.is_empty(), "nothing is kept of who has left");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_connection_of_a_proxy_counts_for_whom_it_comes() {
     assert_eq!(admit(&connections, address("192.0.2.1"), &mut held), "told", "by whichever way it comes");
     assert!(held[0].belongs_to(source("2001:db8::1")), "it counts for one address at a time");
     drop(held);
-    assert!(connections.addresses().is_empty(), "nothing is kept of who has left");
+    assert!(connections.by_address.is_empty(), "nothing is kept of who has left");
     assert_eq!(connections.gauge.get(), 0);
 }
 
