@@ -38,7 +38,7 @@
 //! | [`upstream`] | the next server; what a request's header fields become on their way there |
 //! | [`observe`] | metrics, access log, request ids |
 //! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, changing files |
-//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `guard` reads the heads of HTTP/1 before Pingora does; `reload` takes another configuration up |
+//! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `guard` reads the heads of HTTP/1 before Pingora does; `reload` takes another configuration up, `upgrade` hands the listeners to another process |
 //! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
 //! | [`secret`], [`json`], [`hex`], `toml_time` | text that is never printed; JSON strings; bytes in digits; dates as TOML has them |
@@ -87,8 +87,10 @@
 //!     `what_is_refused_later_never_arrives_whole`, `what_is_refused_within_64_kib_never_reaches_the_upstream`,
 //!     `where_a_body_is_cut_makes_no_difference`
 //!
-//! 15. What the framework reads in HTTP/1 has one reading: it gets one request at a time, after the guard has understood its head.
+//! 16. What the framework reads in HTTP/1 has one reading: it gets one request at a time, after the guard has understood its head.
 //!     `requests_sent_at_once_are_answered_in_order`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`
+//! 17. An upgrade is whole or nothing, and nobody who asks meanwhile notices. `no_request_fails_over_twenty_reloads_five_upgrades_and_a_stop`,
+//!     `a_successor_that_could_not_serve_takes_nothing`
 //!
 //! # Words
 //!

@@ -40,6 +40,9 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Take the listeners of the gateway that runs: waits until that one is sent SIGQUIT, which hands them over and drains.
+        #[arg(long)]
+        upgrade: bool,
     },
     /// Try it: a sample StackFlow API, a token endpoint and the gateway in front, without any file; prints curl lines to paste.
     Demo {
@@ -166,7 +169,7 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Run { config } => run::run(&config),
+        Command::Run { config, upgrade } => run::run(&config, upgrade),
         Command::Demo { address, admin } => demo::demo(address, admin),
         Command::Check { config, format } => check::check(&config, format),
         Command::ApiKey(command) => api_key::api_key(command),

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     config::{Gateway, load, render_text},
-    proxy::{Clock, Running, Stop, start},
+    proxy::{Clock, Running, Stop, start, take_over},
     remote::settle_signing_keys,
 };
 use sd_notify::NotifyState;
 use std::{convert::Infallible, path::Path, process::ExitCode};
 
-/// Loads, starts, says where it listens, and waits for its end.
-pub fn run(config: &Path) -> ExitCode {
+/// Loads, starts or takes over, says where it listens, and waits for its end.
+pub fn run(config: &Path, upgrade: bool) -> ExitCode {
     let clock = Clock::start();
     let gateway = match load(config) {
         Ok(gateway) => gateway,
@@ -22,7 +22,7 @@ pub fn run(config: &Path) -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    match serve(config, gateway, clock) {
+    match serve(config, upgrade, gateway, clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             note(&format!("stackflow-gateway: {error:#}"));
@@ -31,14 +31,25 @@ pub fn run(config: &Path) -> ExitCode {
     }
 }
 
-fn serve(config: &Path, mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
+fn serve(config: &Path, upgrade: bool, mut gateway: Gateway, clock: Clock) -> anyhow::Result<()> {
     settle_signing_keys(&mut gateway, clock.now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let (signals, hang_ups) = (Signals::catch()?, HangUps::catch()?);
-        let running = start(gateway, clock, Some(config.to_owned()))?;
+        let (mut signals, hang_ups) = (Signals::catch()?, HangUps::catch()?);
+        let running = if upgrade {
+            note(&format!("waiting at {} to take over", gateway.server.upgrade_socket.display()));
+            tokio::select! {
+                running = take_over(gateway, clock, config.to_owned()) => running?,
+                // Nothing was taken yet.
+                _asked = signals.next() => return Ok(()),
+            }
+        } else {
+            start(gateway, clock, Some(config.to_owned()))?
+        };
         announce(&running);
-        notify(&[NotifyState::Ready]);
+        // Whoever watches the process that hands over watches this one from now on.
+        let taken = upgrade.then(|| NotifyState::MainPid(std::process::id()));
+        notify(&taken.into_iter().chain([NotifyState::Ready]).collect::<Vec<_>>());
         wait(signals, hang_ups, running).await;
         Ok(())
     });
@@ -60,25 +71,60 @@ fn announce(running: &Running) {
     note(&format!("admin listening on {}", running.admin_address));
 }
 
-async fn wait(mut signals: Signals, hang_ups: HangUps, running: Running) {
-    // From the first signal that ends the process on nothing is reloaded any more.
-    let asked = tokio::select! {
-        asked = signals.next() => asked,
-        never = reload_when_asked(hang_ups, &running) => match never {},
+async fn wait(mut signals: Signals, mut hang_ups: HangUps, running: Running) {
+    let how = loop {
+        // From the first signal that ends the process on nothing is reloaded any more.
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            never = reload_when_asked(&mut hang_ups, &running) => match never {},
+        };
+        match asked {
+            Asked::Stop => break Stop::AtOnce,
+            Asked::Drain => break Stop::Gracefully,
+            Asked::HandOver => {
+                if let Some(how) = hand_over(&mut signals, &running).await {
+                    break how;
+                }
+            }
+        }
     };
-    if asked == Asked::Stop {
-        return running.stop(Stop::AtOnce).await;
+    // Of a process that was taken over systemd watches the successor.
+    if how == Stop::Gracefully {
+        notify(&[NotifyState::Stopping]);
     }
-    notify(&[NotifyState::Stopping]);
     tokio::select! {
-        () = running.stop(Stop::Gracefully) => {}
+        () = running.stop(how) => {}
         // A second signal of the kind that does not wait.
         () = impatience(&mut signals) => {}
     }
 }
 
+/// How the process ends now; none when nobody has taken over.
+async fn hand_over(signals: &mut Signals, running: &Running) -> Option<Stop> {
+    let handed_over = running.hand_over();
+    tokio::pin!(handed_over);
+    loop {
+        tokio::select! {
+            handed_over = &mut handed_over => {
+                return match handed_over {
+                    Ok(()) => Some(Stop::HandedOver),
+                    Err(error) => {
+                        log::error!(target: "upgrade", "not handed over, still serving: {error}");
+                        None
+                    }
+                };
+            }
+            asked = signals.next() => match asked {
+                Asked::HandOver => {}
+                Asked::Drain => return Some(Stop::Gracefully),
+                Asked::Stop => return Some(Stop::AtOnce),
+            },
+        }
+    }
+}
+
 /// One reload at a time; whatever asks for one meanwhile gets one more.
-async fn reload_when_asked(mut hang_ups: HangUps, running: &Running) -> Infallible {
+async fn reload_when_asked(hang_ups: &mut HangUps, running: &Running) -> Infallible {
     loop {
         let waiting = tokio::select! {
             () = hang_ups.next() => {

@@ -6,8 +6,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How the operator asks for the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// SIGTERM, SIGQUIT: drain, then stop.
+    /// SIGTERM: drain, then stop.
     Drain,
+    /// SIGQUIT: hand the listeners over, then drain and stop.
+    HandOver,
     /// SIGINT: stop.
     Stop,
 }
@@ -36,7 +38,7 @@ impl Signals {
     pub async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Drain,
-            _ = self.quit.recv() => Asked::Drain,
+            _ = self.quit.recv() => Asked::HandOver,
             _ = self.interrupt.recv() => Asked::Stop,
         }
     }

@@ -107,7 +107,7 @@ impl Written<'_> {
 }
 
 /// Whether an address of the file is the one that is bound.
-fn stands_for(written: &ListenerAddress, bound: &ListenerAddress) -> bool {
+pub(crate) fn stands_for(written: &ListenerAddress, bound: &ListenerAddress) -> bool {
     match (written, bound) {
         (ListenerAddress::Tcp(written), ListenerAddress::Tcp(bound)) if written.port() == 0 => written.ip() == bound.ip(),
         _ => written == bound,

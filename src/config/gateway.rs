@@ -104,6 +104,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Whose `X-Forwarded-For` and PROXY header are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where a process that takes over waits for the listeners.
+    pub upgrade_socket: PathBuf,
 }
 
 /// Where a listener or the admin listener is bound.

@@ -20,6 +20,7 @@ mod value;
 
 pub use accounts::read_accounts;
 pub use compile::{MOST_RETIRED, Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
+pub(crate) use fixed::stands_for;
 pub use fixed::{Unloadable, load_next};
 pub use gateway::{
     Admin, Api, Auth, Bounds, GENERAL_ALLOW, GENERAL_METHODS, Gateway, HeaderEdits, Listener, ListenerAddress, Log, LogFormat,

@@ -22,7 +22,6 @@ const fn value(key: &'static str, value: &'static str, remedy: &'static str) -> 
 
 /// All of them, in the order of the documentation.
 pub(crate) const NOT_YET: &[NotYet] = &[
-    key("server.upgrade_socket", "remove it; a restart drains the old process first"),
     key("limits.cluster", "remove it; each gateway keeps its own budget"),
     value("upstreams.*.protocol", "h2c", "write \"http\""),
     value("upstreams.*.protocol", "lambda", "write \"http\""),

@@ -1,4 +1,4 @@
-//! What runs beside the workers, on the runtime that started the gateway: the admin listener, key fetches, name look-ups, sweeping, the
+//! What runs beside the workers, on the runtime that started the gateway: the admin listener, name look-ups, sweeping, the
 //! quotas' state.
 
 use super::{
@@ -40,8 +40,6 @@ pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>
             log::error!(target: "listeners", "the admin listener cannot be used: {error}");
         }
     }));
-    let keys = Arc::clone(&shared.keys);
-    drop(tokio::spawn(async move { keys.run().await }));
     drop(tokio::spawn(sweep(Arc::clone(shared))));
     drop(tokio::spawn(keep_limit_state(Arc::clone(shared))));
 }

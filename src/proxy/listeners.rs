@@ -9,10 +9,14 @@ use super::{
 };
 use crate::config::ListenerAddress;
 use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream};
+use rustix::net::sockopt::socket_acceptconn;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{FileTypeExt, PermissionsExt},
+    },
     path::Path,
     sync::Arc,
     time::Duration,
@@ -52,7 +56,8 @@ impl Bound {
                 socket.bind(*address)?;
                 Ok(Self::Tcp(socket.listen(BACKLOG)?.into_std()?))
             }
-            ListenerAddress::Unix(path) => bind_unix(path).map(Self::Unix),
+            // Owner and group: the reverse proxy in front is in the group.
+            ListenerAddress::Unix(path) => bind_unix(path, 0o660).map(Self::Unix),
         }
     }
 
@@ -67,31 +72,48 @@ impl Bound {
         }
     }
 
-    /// Where it is bound, if it is TCP.
-    #[must_use]
-    pub fn tcp_address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(_) => None,
+    /// A socket that another process has bound and listens on.
+    ///
+    /// # Errors
+    /// It is nothing of the kind.
+    pub fn inherited(socket: OwnedFd) -> io::Result<Self> {
+        if !socket_acceptconn(&socket)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket that does not listen"));
         }
+        let tcp = std::net::TcpListener::from(socket);
+        if tcp.local_addr().is_ok() {
+            return Ok(Self::Tcp(tcp));
+        }
+        Ok(Self::Unix(OwnedFd::from(tcp).into()))
     }
 
-    /// Where it is bound, with the port that the system chose: `127.0.0.1:8080` or `unix:/run/…`.
-    #[must_use]
-    pub fn local(&self) -> String {
+    /// Where it is bound, with the port that the system chose.
+    ///
+    /// # Errors
+    /// The operating system's; a unix socket without a name.
+    pub fn address(&self) -> io::Result<ListenerAddress> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Self::Tcp(listener) => listener.local_addr().map(ListenerAddress::Tcp),
             Self::Unix(listener) => {
-                let address = listener.local_addr().ok();
-                let path = address.as_ref().and_then(std::os::unix::net::SocketAddr::as_pathname);
-                format!("unix:{}", path.unwrap_or(Path::new("")).display())
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().ok_or(io::ErrorKind::InvalidInput)?;
+                Ok(ListenerAddress::Unix(path.to_owned()))
             }
         }
     }
 }
 
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// A socket file whose process is gone is replaced; one that somebody listens on is in use, and so is any other file.
-fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+pub(super) fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     let listener = match std::os::unix::net::UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
             std::fs::remove_file(path)?;
@@ -99,8 +121,7 @@ fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
         }
         bound => bound?,
     };
-    // Owner and group: the reverse proxy in front is in the group.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// What the gateway names the parts of itself that log.
-const OWN: [&str; 6] = ["gateway", "keys", "limits", "listeners", "names", "upstream"];
+const OWN: [&str; 7] = ["gateway", "keys", "limits", "listeners", "names", "upgrade", "upstream"];
 
 struct Logger {
     queue: Arc<LogQueue>,

@@ -18,15 +18,17 @@ mod listeners;
 mod logger;
 mod peers;
 mod phases;
+mod prepared;
 mod proxy_protocol;
 mod reload;
 mod server;
 mod shared;
 mod tls;
 mod token_request;
+mod upgrade;
 mod writer;
 
 pub use clock::Clock;
 pub use reload::{ReloadDesk, ReloadError, Reloaded, Unavailable};
-pub use server::{RunError, Running, Stop, start};
+pub use server::{RunError, Running, Stop, start, take_over};
 pub use shared::{InForce, Shared};

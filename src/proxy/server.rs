@@ -5,33 +5,31 @@
 
 use super::{
     Clock,
-    background::{self, NameTask, key_fetcher},
+    background::{self, NameTask},
     connections::{ConnectionBounds, Connections},
     entrance::{App, Doors, PreparedTls},
     idle,
     listeners::{Bound, Serving, accept},
-    logger::{self, LogSettings},
-    reload::{ReloadDesk, ReloadQueue, Waiting},
+    logger::LogSettings,
+    prepared::{Prepared, share},
+    reload::{ReloadQueue, Waiting},
     shared::{InForce, Shared},
     tls::TlsError,
+    upgrade::{self, Heir, Sockets},
 };
 use crate::{
     config::{Gateway, Listener, ListenerAddress},
-    observe::{LogQueue, Metrics, RequestIds},
-    remote::{Found, LimitStateFile},
-    state::State,
-    time::Now,
+    remote::KeptLock,
 };
-use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fmt, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime,
     sync::{Mutex, oneshot, watch},
+    task::spawn_blocking,
+    time::timeout,
 };
 
-/// Bytes of log lines that may wait to be written.
-const LOG_QUEUE: usize = 8 * 1024 * 1024;
 /// At the end of the process, the log's writer has this long for what waits.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// And the quotas' state this long to be written a last time.
@@ -48,6 +46,10 @@ pub enum RunError {
     LimitState(PathBuf, io::Error),
     /// The log's file cannot be written.
     Log(PathBuf, io::Error),
+    /// There is nothing to take over.
+    Upgrade(PathBuf, io::Error),
+    /// To take over now would be an outage: no issuer has keys.
+    NoKeys,
     /// The operating system refuses a thread, a file descriptor or random numbers.
     System(io::Error),
 }
@@ -67,6 +69,15 @@ impl fmt::Display for RunError {
             ),
             Self::LimitState(path, error) => write!(formatter, "cannot read the state of quotas in {}: {error}", path.display()),
             Self::Log(path, error) => write!(formatter, "cannot write the log to {}: {error}", path.display()),
+            Self::Upgrade(path, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(formatter, "another process already waits at {} to take over: end one of them", path.display())
+            }
+            Self::Upgrade(path, error) => {
+                write!(formatter, "cannot wait at {} (`server.upgrade_socket`) to take over: {error}", path.display())
+            }
+            Self::NoKeys => {
+                formatter.write_str("no issuer has keys, so that every request would be refused: nothing is taken over")
+            }
             Self::System(error) => write!(formatter, "{error}"),
         }
     }
@@ -81,6 +92,8 @@ pub enum Stop {
     AtOnce,
     /// Not ready, then not accepting, then done with what is in flight.
     Gracefully,
+    /// The same for a process whose listeners another one serves: it has nobody to wait for but who is connected.
+    HandedOver,
 }
 
 /// A gateway that serves.
@@ -88,10 +101,12 @@ pub struct Running {
     shared: Arc<Shared>,
     /// What is read again by a reload.
     file: Option<PathBuf>,
+    /// For who takes over.
+    sockets: Sockets,
     connections: Arc<Connections>,
     stop_accepting: watch::Sender<bool>,
-    /// Never sent on: the admin listener answers until the process ends.
-    _never: watch::Sender<bool>,
+    /// The admin listener answers until the process ends, or until another process answers there.
+    admin_stops: watch::Sender<bool>,
     doors: Doors,
     names: NameTask,
     log: LogSettings,
@@ -109,14 +124,39 @@ pub struct Running {
 ///
 /// # Errors
 /// Nothing is left running when it fails before the workers start: a bad address, certificate or lack of resources.
-pub fn start(mut gateway: Gateway, clock: Clock, file: Option<PathBuf>) -> Result<Running, RunError> {
-    let (sockets, admin_socket) = bind(&mut gateway)?;
-    let tls = PreparedTls::read(&gateway).map_err(RunError::Tls)?;
-    logger::try_output(&gateway.log.output).map_err(|(path, error)| RunError::Log(path.to_owned(), error))?;
-    let queue = Arc::new(LogQueue::new(LOG_QUEUE));
-    let log = logger::install(&queue, &gateway.log, clock);
-    let log_written = log.spawn_writer().map_err(RunError::System)?;
-    let (shared, mut reload_queue) = share(gateway, queue, clock)?;
+pub fn start(gateway: Gateway, clock: Clock, file: Option<PathBuf>) -> Result<Running, RunError> {
+    let bind = |address: &ListenerAddress| Bound::bind(address);
+    let sockets = Sockets::find(&gateway, bind).map_err(|(address, error)| RunError::Bind(address, error))?;
+    serve(Prepared::new(gateway, clock)?, sockets, None, file)
+}
+
+/// Starts a gateway with the listeners of the process that runs, once that process is told to give them; addresses that it does not
+/// have are bound. Until then nothing of it is touched, and keys are fetched meanwhile. Must be called inside a runtime; may be
+/// dropped while it waits.
+///
+/// # Errors
+/// As of [`start`], and when no issuer has keys: the other process goes on.
+pub async fn take_over(gateway: Gateway, clock: Clock, file: PathBuf) -> Result<Running, RunError> {
+    let prepared = Prepared::new(gateway, clock)?;
+    let path = prepared.gateway.server.upgrade_socket.clone();
+    let heir = Heir::wait_at(&path).map_err(|error| RunError::Upgrade(path.clone(), error))?;
+    prepared.await_keys().await?;
+    log::info!(target: "upgrade", "waiting at {} for what runs to be told (SIGQUIT) to hand over", path.display());
+    let mut given = heir.receive().await.map_err(|error| RunError::Upgrade(path.clone(), error))?;
+    let find = |address: &ListenerAddress| given.take(address).map_or_else(|| Bound::bind(address), Ok);
+    let sockets = Sockets::find(&prepared.gateway, find).map_err(|(address, error)| RunError::Bind(address, error))?;
+    let state = given.state.take();
+    let running = serve(prepared, sockets, state, Some(file))?;
+    log::info!(target: "upgrade", "taken over");
+    // One that is gone by now accepts nothing either.
+    drop(given.serves());
+    Ok(running)
+}
+
+fn serve(mut prepared: Prepared, sockets: Sockets, state: Option<KeptLock>, file: Option<PathBuf>) -> Result<Running, RunError> {
+    sockets.name(&mut prepared.gateway).map_err(RunError::System)?;
+    let (clock, tls) = (prepared.clock, prepared.tls);
+    let (shared, mut reload_queue) = share(prepared.gateway, prepared.queue, prepared.keys, clock, state)?;
     if file.is_none() {
         reload_queue.close();
     }
@@ -128,29 +168,29 @@ pub fn start(mut gateway: Gateway, clock: Clock, file: Option<PathBuf>) -> Resul
     let doors = Doors::new(&shared, &gateway, &tls);
     for worker in 0..gateway.server.threads {
         let mut accepted = Vec::new();
-        for (socket, door) in sockets.iter().zip(doors.all()) {
+        for (socket, door) in sockets.listeners.iter().zip(doors.all()) {
             let (shutdown, connections) = (shutdown.clone(), Arc::clone(&connections));
             let serving = Serving { door: Arc::clone(door), shutdown, clock, connections };
             accepted.push((socket.copy().map_err(RunError::System)?, serving));
         }
         spawn_worker(worker, clock, accepted).map_err(RunError::System)?;
     }
-    let admin_address = format!("http://{}", admin_socket.local());
-    let (never, admin_shutdown) = watch::channel(false);
-    background::spawn(&shared, admin_socket, admin_shutdown);
+    let (admin_stops, admin_shutdown) = watch::channel(false);
+    background::spawn(&shared, sockets.admin.copy().map_err(RunError::System)?, admin_shutdown);
     Ok(Running {
         names: NameTask::spawn(&gateway.upstreams),
-        addresses: gateway.listeners.iter().zip(&sockets).map(|(listener, socket)| url(listener, socket)).collect(),
+        addresses: gateway.listeners.iter().map(url).collect(),
+        admin_address: format!("http://{}", gateway.admin.address),
         shared,
         file,
+        sockets,
         connections,
         stop_accepting,
-        _never: never,
+        admin_stops,
         doors,
-        log,
+        log: prepared.log,
         reload_queue: Mutex::new(reload_queue),
-        log_written,
-        admin_address,
+        log_written: prepared.log_written,
     })
 }
 
@@ -181,11 +221,34 @@ impl Running {
         self.log.follow(&next.log);
     }
 
+    /// Gives the listeners and the quotas' state to the process that waits for them, and returns once it serves. Then this one is to be
+    /// stopped as [`Stop::HandedOver`]; should it fail, or be dropped, nothing has changed.
+    ///
+    /// # Errors
+    /// Why nobody has taken over.
+    pub async fn hand_over(&self) -> io::Result<()> {
+        let path = self.shared.gateway.load().server.upgrade_socket.clone();
+        log::info!(target: "upgrade", "handing over at {}", path.display());
+        let heir = upgrade::find(&path).await?;
+        let on_its_way = OnItsWay(Some(&self.shared));
+        let shared = Arc::clone(&self.shared);
+        let kept = timeout(LAST_STATE, spawn_blocking(move || shared.give_limit_state())).await???;
+        upgrade::give(heir, &self.sockets, kept).await?;
+        on_its_way.arrived();
+        Ok(())
+    }
+
     /// Ends the gateway; what is logged is written before this returns.
     pub async fn stop(mut self, how: Stop) {
         self.reload_queue.get_mut().close();
-        if how == Stop::Gracefully {
-            self.drain().await;
+        match how {
+            Stop::AtOnce => {}
+            Stop::Gracefully => self.drain(self.shared.gateway.load().server.drain_delay).await,
+            Stop::HandedOver => {
+                // The receiver lives as long as the listener.
+                let _ = self.admin_stops.send(true);
+                self.drain(Duration::ZERO).await;
+            }
         }
         // Requests that are cut may still be counted; a second's loss is what a kill costs, too.
         self.keep_limit_state().await;
@@ -204,25 +267,42 @@ impl Running {
             let _ = kept.send(());
         };
         let written = thread::Builder::new().name("state".to_owned()).spawn(write);
-        if written.is_err() || tokio::time::timeout(LAST_STATE, is_kept).await.is_err() {
+        if written.is_err() || timeout(LAST_STATE, is_kept).await.is_err() {
             log::error!(target: "limits", "the quotas' state could not be written a last time");
         }
     }
 
     /// Readiness falls first; after `drain_delay` the listeners close and idle connections with them; what is in flight has
     /// `drain_timeout`, and the process does not wait longer than needed.
-    async fn drain(&self) {
+    async fn drain(&self, delay: Duration) {
         let gateway = self.shared.gateway.load_full();
         self.shared.state.start_draining();
         log::info!(target: "gateway", "draining");
-        tokio::time::sleep(gateway.server.drain_delay).await;
+        tokio::time::sleep(delay).await;
         // The receivers live as long as the workers.
         let _ = self.stop_accepting.send(true);
         self.doors.close_connections().await;
-        if tokio::time::timeout(gateway.server.drain_timeout, self.connections.all_gone()).await.is_err() {
+        if timeout(gateway.server.drain_timeout, self.connections.all_gone()).await.is_err() {
             log::warn!(target: "gateway", "drain_timeout is over: requests in flight are cut");
         }
         log::info!(target: "gateway", "stopped");
+    }
+}
+
+/// The quotas' state while it is given away: written again when nobody has taken it.
+struct OnItsWay<'a>(Option<&'a Shared>);
+
+impl OnItsWay<'_> {
+    fn arrived(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = self.0.and_then(|shared| shared.limit_state.as_ref()) {
+            file.take_back();
+        }
     }
 }
 
@@ -234,61 +314,9 @@ fn open_files() -> u64 {
     limit.unwrap_or(u64::MAX)
 }
 
-/// All sockets, before anything else; port 0 in the configuration becomes what the system chose, for redirects and metrics too.
-fn bind(gateway: &mut Gateway) -> Result<(Vec<Bound>, Bound), RunError> {
-    let bind = |address: &ListenerAddress| Bound::bind(address).map_err(|error| RunError::Bind(address.clone(), error));
-    let sockets = gateway.listeners.iter().map(|listener| bind(&listener.address)).collect::<Result<Vec<_>, _>>()?;
-    let admin_socket = bind(&gateway.admin.address)?;
-    let addresses = gateway.listeners.iter_mut().map(|listener| &mut listener.address).chain([&mut gateway.admin.address]);
-    for (address, socket) in addresses.zip(sockets.iter().chain([&admin_socket])) {
-        if let Some(bound) = socket.tcp_address() {
-            *address = ListenerAddress::Tcp(bound);
-        }
-    }
-    Ok((sockets, admin_socket))
-}
-
-fn url(listener: &Listener, socket: &Bound) -> String {
+fn url(listener: &Listener) -> String {
     let scheme = if listener.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", socket.local())
-}
-
-/// Also what the unit tests of this folder begin with.
-pub(super) fn share(gateway: Gateway, log: Arc<LogQueue>, clock: Clock) -> Result<(Arc<Shared>, ReloadQueue), RunError> {
-    let mut seed = [0u8; 32];
-    getrandom::fill(&mut seed).map_err(|error| RunError::System(io::Error::other(error.to_string())))?;
-    let key = std::array::from_fn(|word| seed[word * 8..word * 8 + 8].iter().fold(0u64, |key, byte| key << 8 | u64::from(*byte)));
-    let now = clock.now();
-    let (state, limit_state) = restore(&gateway, now)?;
-    let metrics = Arc::new(Metrics::new(now));
-    let (reloads, reload_queue) = ReloadDesk::new();
-    let shared = Shared {
-        state,
-        limit_state,
-        keys: Arc::new(key_fetcher(&gateway, &metrics, clock)),
-        gateway: ArcSwap::from_pointee(InForce::new(gateway, &metrics, 1)),
-        metrics,
-        clock,
-        log,
-        ids: RequestIds::new(key),
-        reloads,
-    };
-    Ok((Arc::new(shared), reload_queue))
-}
-
-/// The state of a start: empty but for the quotas that were kept.
-fn restore(gateway: &Gateway, now: Now) -> Result<(State, Option<LimitStateFile>), RunError> {
-    let Some(path) = gateway.state_file.clone() else { return Ok((State::new(gateway), None)) };
-    let unusable = |error| RunError::LimitState(path.clone(), error);
-    let file = LimitStateFile::take(path.clone()).map_err(unusable)?;
-    let found = file.read().map_err(unusable)?;
-    let state = match &found {
-        Found::Kept(kept) => State::restored(gateway, kept, now),
-        Found::Nothing | Found::Damaged(..) => State::new(gateway),
-    };
-    let level = if matches!(found, Found::Damaged(..)) { log::Level::Error } else { log::Level::Info };
-    log::log!(target: "limits", level, "{}: {found}", path.display());
-    Ok((state, Some(file)))
+    format!("{scheme}://{}", listener.address)
 }
 
 fn spawn_worker(number: usize, clock: Clock, sockets: Vec<(Bound, Serving<App>)>) -> io::Result<()> {

@@ -4,11 +4,11 @@ use super::{Clock, reload::ReloadDesk};
 use crate::{
     config::Gateway,
     observe::{Handles, LogQueue, Metrics, RequestIds},
-    remote::{KeyFetcher, LimitStateFile},
+    remote::{KeptLock, KeyFetcher, LimitStateFile},
     state::State,
 };
 use arc_swap::ArcSwap;
-use std::{ops::Deref, sync::Arc};
+use std::{io, ops::Deref, sync::Arc};
 
 /// The configuration in force, the state, and the ways to record.
 #[derive(Debug)]
@@ -67,5 +67,13 @@ impl Shared {
         if let Some(file) = &self.limit_state {
             file.write(&self.state.limits, self.clock.now());
         }
+    }
+
+    /// Writes it a last time, for another process to go on with; its lock, if there is one. Blocks.
+    ///
+    /// # Errors
+    /// Out of file descriptors.
+    pub fn give_limit_state(&self) -> io::Result<Option<KeptLock>> {
+        self.limit_state.as_ref().map_or(Ok(None), |file| file.give(&self.state.limits, self.clock.now()))
     }
 }

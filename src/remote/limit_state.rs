@@ -9,6 +9,7 @@
 //! - A file that is damaged is put aside as `NAME.damaged` and said to be: everybody begins with a full quota then, and what could
 //!   be saved of it by hand is not written over. One that cannot be read ends the start: it would be written over.
 //! - A write that fails is said once, and tried again each second.
+//! - The process that takes over gets the lock itself, open, so that at no moment nobody has it; whoever gave it writes no more.
 //!
 //! What the bytes mean is not decided here.
 
@@ -24,7 +25,10 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// As many bytes as the counters of 200 million users take, twice what `max_users` may be.
@@ -46,7 +50,9 @@ pub enum Found {
 pub struct LimitStateFile {
     path: PathBuf,
     /// None where the file system has no locks.
-    _lock: Option<File>,
+    lock: Option<File>,
+    /// Another process writes it.
+    given: AtomicBool,
     /// Whether the last write failed. One writes at a time: an older snapshot never replaces a newer one.
     failing: Mutex<bool>,
 }
@@ -58,7 +64,17 @@ impl LimitStateFile {
     /// `WouldBlock` when another process has it; otherwise the operating system's.
     pub fn take(path: PathBuf) -> io::Result<Self> {
         let lock = lock(&path)?;
-        Ok(Self { path, _lock: lock, failing: Mutex::new(false) })
+        Ok(Self::with(path, lock))
+    }
+
+    /// Goes on with one that another process gave away.
+    #[must_use]
+    pub fn inherited(kept: KeptLock) -> Self {
+        Self::with(kept.path, Some(kept.lock))
+    }
+
+    fn with(path: PathBuf, lock: Option<File>) -> Self {
+        Self { path, lock, given: AtomicBool::new(false), failing: Mutex::new(false) }
     }
 
     /// Reads the file, and puts it aside when it is damaged.
@@ -81,9 +97,32 @@ impl LimitStateFile {
         }
     }
 
-    /// Writes what has changed, if anything has. Blocks, on some disks for long.
+    /// Writes what has changed, if anything has and the file is still this process's. Blocks, on some disks for long.
     pub fn write(&self, limits: &LimitState, now: Now) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.given.load(Ordering::Acquire) {
+            self.write_changes(&mut failing, limits, now);
+        }
+    }
+
+    /// Writes a last time; the lock for who goes on, where there are locks. Nothing is written after it. Blocks as [`Self::write`] does.
+    ///
+    /// # Errors
+    /// Out of file descriptors: nothing is given.
+    pub fn give(&self, limits: &LimitState, now: Now) -> io::Result<Option<KeptLock>> {
+        let lock = self.lock.as_ref().map(File::try_clone).transpose()?;
+        // Before the write: one that hangs must not undo a later `take_back`.
+        self.given.store(true, Ordering::Release);
+        self.write_changes(&mut self.failing.lock().unwrap_or_else(PoisonError::into_inner), limits, now);
+        Ok(lock.map(|lock| KeptLock { path: self.path.clone(), lock }))
+    }
+
+    /// Nobody took it: it is written again.
+    pub fn take_back(&self) {
+        self.given.store(false, Ordering::Release);
+    }
+
+    fn write_changes(&self, failing: &mut bool, limits: &LimitState, now: Now) {
         let Some(snapshot) = limits.quota_snapshot(now) else { return };
         let result = write_whole(&self.path, &snapshot, Like { owner: None, mode: 0o600, old: Old::Goes }).map(drop);
         match &result {
@@ -98,6 +137,15 @@ impl LimitStateFile {
         }
         *failing = result.is_err();
     }
+}
+
+/// A lock on its way from one process to another, and the state file that it is for.
+#[derive(Debug)]
+pub struct KeptLock {
+    /// The state file.
+    pub path: PathBuf,
+    /// `NAME.lock`, locked.
+    pub lock: File,
 }
 
 /// Locks `NAME.lock`. A link in its place is not followed: a stranger who can make one must not choose what we lock.

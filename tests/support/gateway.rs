@@ -3,7 +3,7 @@ use super::{Client, DEADLINE, Lines, Response, Tool, request};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env, fs, mem,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
@@ -118,6 +118,21 @@ impl Gateway {
         (self.listeners, self.admin) = addresses(&self.stderr);
         self.process = process;
         self.wait_ready();
+    }
+
+    /// Starts the process that is to take over; it waits for this one to be told.
+    pub fn successor(&self) -> Tool {
+        Tool::spawn(Self::command(self.directory.path()).args(["run", "--config", "gateway.toml", "--upgrade"]))
+    }
+
+    /// Tells the process to hand over to this one; how it ended. From then on the other one is this gateway.
+    pub fn hand_over_to(&mut self, mut successor: Tool) -> ExitStatus {
+        self.signal("QUIT");
+        (self.stdout, self.stderr) = (successor.stdout(), successor.stderr());
+        let (listeners, admin) = addresses(&self.stderr);
+        assert_eq!((listeners, admin), (self.listeners.clone(), self.admin));
+        let mut old = mem::replace(&mut self.process, successor);
+        old.wait_within(DEADLINE)
     }
 
     /// The binary, in this directory: the one cargo has just built, or the one that `STACKFLOW_GATEWAY` names.

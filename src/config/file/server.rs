@@ -1,14 +1,19 @@
 //! `[server]` and `[bounds]`.
 
-use super::section;
+use super::{path, section};
 use crate::config::{
     Bounds, Server, address,
+    report::Fault,
     table::Table,
     value::{GIB, KIB, MIB},
 };
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const UPGRADE_SOCKET: &str = "/run/stackflow-gateway/upgrade.sock";
 
 /// `[server]`.
 pub(super) fn server(root: &Table<'_>) -> Server {
@@ -20,7 +25,18 @@ pub(super) fn server(root: &Table<'_>) -> Server {
         drain_delay: table.duration("drain_delay", Duration::ZERO, &(Duration::ZERO..=HOUR)),
         drain_timeout: table.duration("drain_timeout", Duration::from_secs(30), &(Duration::ZERO..=24 * HOUR)),
         trusted_proxies: table.list("trusted_proxies", address::network).map(super::values).unwrap_or_default(),
+        upgrade_socket: table.text_or("upgrade_socket", UPGRADE_SOCKET.into(), socket_path(table)).value,
     })
+}
+
+/// The path of a unix socket: the kernel takes 108 bytes with the final zero (unix(7)).
+fn socket_path(table: &Table<'_>) -> impl Fn(&str) -> Result<PathBuf, Fault> {
+    let path = path(table);
+    move |text| {
+        let path = path(text)?;
+        let fits = |path: &Path| path.as_os_str().len() < 108 && path.file_name().is_some();
+        if fits(&path) { Ok(path) } else { Err(Fault::new("is not the path of a socket", "write a path of less than 108 bytes")) }
+    }
 }
 
 /// `[bounds]`.

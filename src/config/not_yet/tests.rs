@@ -9,7 +9,6 @@ fn these_are_not_in_this_version() {
         .map(|entry| entry.value.map_or(entry.key.to_owned(), |value| format!("{} = {value}", entry.key)))
         .collect();
     let expected = [
-        "server.upgrade_socket",
         "limits.cluster",
         "upstreams.*.protocol = h2c",
         "upstreams.*.protocol = lambda",

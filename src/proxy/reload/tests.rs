@@ -4,7 +4,12 @@ use super::{ReloadDesk, ReloadError, Running, Unavailable};
 use crate::{
     config::compile,
     observe::LogQueue,
-    proxy::{Clock, InForce, ctx::Ctx, server::share, start},
+    proxy::{
+        Clock, InForce,
+        ctx::Ctx,
+        prepared::{Keys, share},
+        start,
+    },
 };
 use std::{
     future::Future,
@@ -96,7 +101,9 @@ async fn a_refused_file_leaves_the_configuration_itself_in_place() {
 #[test]
 fn a_request_keeps_its_configuration_and_nobody_else_does() {
     let gateway = || crate::pipeline::test_gateway::gateway("");
-    let (shared, _queue) = share(gateway(), Arc::new(LogQueue::new(1)), Clock::start()).unwrap_or_else(|error| panic!("{error}"));
+    let (clock, log, gateway_now) = (Clock::start(), Arc::new(LogQueue::new(1)), gateway());
+    let keys = Keys::new(&gateway_now, clock);
+    let (shared, _queue) = share(gateway_now, log, keys, clock, None).unwrap_or_else(|error| panic!("{error}"));
     let old = Arc::downgrade(&shared.gateway.load_full());
     let (first, second) = (Ctx::new(&shared, false), Ctx::new(&shared, false));
     let next = InForce::new(gateway(), &shared.metrics, 2);

@@ -76,11 +76,10 @@ trusted_proxies = ["10.0.0.0/8", "lb.internal", 7]"#,
 }
 
 #[test]
-fn an_upgrade_socket_is_not_in_this_version() {
+fn a_socket_has_a_path_that_the_kernel_takes() {
     check(
-        r#"[server]
-upgrade_socket = "/run/x.sock""#,
-        "2:1: server.upgrade_socket: not in this version; remove it; a restart drains the old process first",
+        &format!("[server]\nupgrade_socket = \"/run/{}\"", "x".repeat(103)),
+        "2:18: server.upgrade_socket: is not the path of a socket; write a path of less than 108 bytes",
     );
 }
 
