@@ -73,7 +73,7 @@ fn an_unknown_key_without_a_near_one_lists_the_known_ones() {
     check(
         r"[server]
 workers = 4",
-        "2:1: server.workers: unknown key; known here are `threads`, `drain_delay`, `drain_timeout`, `trusted_proxies`",
+        "2:1: server.workers: unknown key; known here are `threads`, `drain_delay`, `drain_timeout`, `trusted_proxies`, `upgrade_socket`",
     );
 }
 
