@@ -101,8 +101,8 @@ pub struct Running {
     shared: Arc<Shared>,
     /// What is read again by a reload.
     file: Option<PathBuf>,
-    /// For who takes over.
-    sockets: Sockets,
+    /// For who takes over; none once this one accepts no more, or they would go on listening.
+    sockets: Option<Sockets>,
     connections: Arc<Connections>,
     stop_accepting: watch::Sender<bool>,
     /// The admin listener answers until the process ends, or until another process answers there.
@@ -183,7 +183,7 @@ fn serve(mut prepared: Prepared, sockets: Sockets, state: Option<KeptLock>, file
         admin_address: format!("http://{}", gateway.admin.address),
         shared,
         file,
-        sockets,
+        sockets: Some(sockets),
         connections,
         stop_accepting,
         admin_stops,
@@ -233,7 +233,8 @@ impl Running {
         let on_its_way = OnItsWay(Some(&self.shared));
         let shared = Arc::clone(&self.shared);
         let kept = timeout(LAST_STATE, spawn_blocking(move || shared.give_limit_state())).await???;
-        upgrade::give(heir, &self.sockets, kept).await?;
+        let sockets = self.sockets.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        upgrade::give(heir, sockets, kept).await?;
         on_its_way.arrived();
         Ok(())
     }
@@ -243,7 +244,10 @@ impl Running {
         self.reload_queue.get_mut().close();
         match how {
             Stop::AtOnce => {}
-            Stop::Gracefully => self.drain(self.shared.gateway.load().server.drain_delay).await,
+            Stop::Gracefully => {
+                let delay = self.shared.gateway.load().server.drain_delay;
+                self.drain(delay).await;
+            }
             Stop::HandedOver => {
                 // The receiver lives as long as the listener.
                 let _ = self.admin_stops.send(true);
@@ -274,13 +278,14 @@ impl Running {
 
     /// Readiness falls first; after `drain_delay` the listeners close and idle connections with them; what is in flight has
     /// `drain_timeout`, and the process does not wait longer than needed.
-    async fn drain(&self, delay: Duration) {
+    async fn drain(&mut self, delay: Duration) {
         let gateway = self.shared.gateway.load_full();
         self.shared.state.start_draining();
         log::info!(target: "gateway", "draining");
         tokio::time::sleep(delay).await;
         // The receivers live as long as the workers.
         let _ = self.stop_accepting.send(true);
+        self.sockets = None;
         self.doors.close_connections().await;
         if timeout(gateway.server.drain_timeout, self.connections.all_gone()).await.is_err() {
             log::warn!(target: "gateway", "drain_timeout is over: requests in flight are cut");
