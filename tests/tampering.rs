@@ -7,6 +7,8 @@ mod support;
 mod beside;
 #[path = "tampering/claims.rs"]
 mod claims;
+#[path = "tampering/envoy.rs"]
+mod envoy;
 #[path = "tampering/form.rs"]
 mod form;
 #[path = "tampering/good.rs"]
@@ -21,3 +23,5 @@ mod keys;
 mod pairs;
 #[path = "tampering/signatures.rs"]
 mod signatures;
+#[path = "tampering/tables.rs"]
+mod tables;

@@ -143,6 +143,7 @@ pub fn malformed(issuer: &Issuer) -> Vec<(&'static str, String)> {
     let (header, payload, signature) = (parts[0], parts[1], parts[2]);
     let claims = claims().to_string();
     let twice = claims.replacen('{', r#"{"sub":"admin","#, 1);
+    let last_twice = claims.replace("2}", r#"2,"version":3}"#);
     let comma_at_the_end = claims.replace("2}", "2,}");
     let header_of = |header: Value| format!("{}.{payload}.{signature}", text(header.to_string()));
     let payload_of = |claims: &str| format!("{header}.{}.{signature}", text(claims));
@@ -167,6 +168,7 @@ pub fn malformed(issuer: &Issuer) -> Vec<(&'static str, String)> {
         ("payload_with_something_after_it", payload_of(&format!("{claims}x"))),
         ("payload_with_a_comma_at_its_end", payload_of(&comma_at_the_end)),
         ("payload_with_a_member_twice", payload_of(&twice)),
+        ("payload_with_its_last_member_twice", payload_of(&last_twice)),
         ("foreign_issuer", payload_of(r#"{"iss":"https://attacker.example"}"#)),
     ]
 }

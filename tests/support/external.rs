@@ -3,7 +3,7 @@ use super::{DEADLINE, Directory, Lines, Tool};
 use serde_json::Value;
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -18,12 +18,22 @@ pub fn node(script: &str) -> Command {
 
 /// Python with one of our scripts.
 pub fn python(script: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let interpreter = root.join("target/python/bin/python");
-    assert!(interpreter.is_file(), "Python packages are needed: run tests/run.sh setup");
-    let mut command = Command::new(interpreter);
-    command.arg(root.join("tests/external").join(script));
+    let mut command = Command::new(of_python("python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/external").join(script));
     command
+}
+
+/// Envoy, as a Python package brings it: its script becomes the binary, under the same process id.
+pub fn envoy() -> Command {
+    let mut command = Command::new(of_python("python"));
+    command.arg(of_python("envoy"));
+    command
+}
+
+fn of_python(command: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin").join(command);
+    assert!(path.is_file(), "Python packages are needed: run tests/run.sh setup");
+    path
 }
 
 /// A running script that writes one line of JSON when it is ready, and one for each line that it is sent. It ends with its standard

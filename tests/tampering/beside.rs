@@ -1,38 +1,12 @@
 //! The same tokens before aws-jwt-verify, which most would use for Cognito: what it refuses is refused here too, and what it lets
 //! through stands here by name.
-//!
-//! That the gateway refuses each spoiled token and takes each unusual one is what the other tests say of the same tables.
 use crate::{
-    claims, form,
-    good::{Case, Court, Good, Kind, Taken},
-    header,
+    good::Good,
     support::{node, run_tool},
+    tables::{Token, names, spoiled, taken},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-const SPOILED: &[(&str, Kind, &[Case])] = &[
-    ("segments", Kind::Access, form::SEGMENTS),
-    ("base64url", Kind::Access, form::BASE64URL),
-    ("json", Kind::Access, form::JSON),
-    ("twice", Kind::Access, form::TWICE),
-    ("algorithm", Kind::Access, header::ALGORITHM),
-    ("key", Kind::Access, header::KEY),
-    ("critical", Kind::Access, header::CRITICAL),
-    ("type", Kind::Access, header::TYPE),
-    ("issuer", Kind::Access, claims::ISSUER),
-    ("time", Kind::Access, claims::TIME),
-    ("use", Kind::Access, claims::USE),
-    ("subject", Kind::Access, claims::SUBJECT),
-    ("audience", Kind::Id, claims::AUDIENCE),
-];
-
-const TAKEN: &[(&str, Kind, &[Taken])] = &[
-    ("form", Kind::Access, form::TAKEN),
-    ("header", Kind::Access, header::TAKEN),
-    ("claims", Kind::Access, claims::TAKEN_ACCESS),
-    ("claims of an id token", Kind::Id, claims::TAKEN_ID),
-];
 
 /// What aws-jwt-verify takes and the gateway refuses.
 const LET_THROUGH: &[&str] = &[
@@ -101,12 +75,14 @@ const LET_THROUGH: &[&str] = &[
     "type: the long form of an access token",
 ];
 
-/// What it makes of these tokens: null, or why it refuses them. And how many nanoseconds it takes for the good one.
-fn judged(good: &str, tokens: &BTreeMap<String, String>) -> (BTreeMap<String, Value>, u64) {
+/// What it makes of these tokens: null, or why it refuses them. And how many nanoseconds it takes for the first one.
+fn judged(tokens: &[Token]) -> (BTreeMap<String, Value>, u64) {
     let issuer = Good::issuer();
     let jwks: Value = serde_json::from_str(&issuer.jwks_json()).expect("a key set");
-    let task =
-        json!({"issuer": issuer.name, "jwks": jwks, "clients": ["test-client", "second-client"], "good": good, "tokens": tokens});
+    let by_name: BTreeMap<&str, &str> = tokens.iter().map(|token| (token.name.as_str(), token.text.as_str())).collect();
+    assert_eq!(by_name.len(), tokens.len(), "no name twice");
+    let clients = ["test-client", "second-client"];
+    let task = json!({"issuer": issuer.name, "jwks": jwks, "clients": clients, "good": tokens[0].text, "tokens": by_name});
     let output = run_tool(&mut node("aws_jwt_verify.mjs"), &task.to_string());
     let mut answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let errors = serde_json::from_value(answer["errors"].take()).expect("an error or null each");
@@ -115,23 +91,11 @@ fn judged(good: &str, tokens: &BTreeMap<String, String>) -> (BTreeMap<String, Va
 
 #[test]
 fn what_aws_jwt_verify_refuses_is_refused_here_and_more() {
-    let spoiled = SPOILED.iter().flat_map(|(table, kind, cases)| {
-        cases
-            .iter()
-            .map(move |(name, spoil, _)| (format!("{table}: {name}"), spoil(&Court::good(*kind, "https://stranger.test/"))))
-    });
-    let spoiled: BTreeMap<String, String> = spoiled.collect();
-    let taken = TAKEN.iter().flat_map(|(table, kind, cases)| {
-        cases.iter().map(move |(name, write)| (format!("{table}: {name}"), write(&Court::good(*kind, "https://stranger.test/"))))
-    });
-    let taken: BTreeMap<String, String> = taken.chain([("good".to_owned(), Court::good(Kind::Access, "").token())]).collect();
-    let (refused, _) = judged(&taken["good"], &spoiled);
-    let (refused_there, nanoseconds) = judged(&taken["good"], &taken);
-    let names = |judged: &BTreeMap<String, Value>, refused: bool| {
-        judged.iter().filter(|(_, error)| error.is_string() == refused).map(|(name, _)| name.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&refused, false), LET_THROUGH, "of {} spoiled tokens", spoiled.len());
-    assert_eq!(names(&refused_there, true), [""; 0], "it refuses what is taken here: {refused_there:#?}");
+    let (spoiled, taken) = (spoiled("https://stranger.test/"), taken("https://stranger.test/"));
+    let (refused_here, _) = judged(&spoiled);
+    let (taken_here, nanoseconds) = judged(&taken);
+    assert_eq!(names(&spoiled, |token| refused_here[&token.name].is_null()), LET_THROUGH, "of {}", spoiled.len());
+    assert_eq!(names(&taken, |token| !taken_here[&token.name].is_null()), [""; 0], "it refuses what is taken here");
     println!(
         "of {} spoiled tokens aws-jwt-verify lets {} through; it takes {nanoseconds} ns for a token, also the second time",
         spoiled.len(),

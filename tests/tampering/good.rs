@@ -40,8 +40,8 @@ pub struct Good<'a> {
 impl Good<'_> {
     fn new(kind: Kind, keys_of_stranger: &str) -> Good<'_> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // No two tokens are the same, so that each is judged anew.
-        let id = format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        // No two tokens are the same, so that each is judged anew; all are of one length, so that padding fits all or none.
+        let id = format!("token-{:06}", NEXT.fetch_add(1, Ordering::Relaxed));
         let token = ISSUERS[0].token(|claims| {
             claims["jti"] = json!(id);
             if kind == Kind::Id {
@@ -139,8 +139,8 @@ pub fn with(object: &str, members: &str) -> String {
 /// A gateway with two user pools, and keys that it must never ask for.
 pub struct Court {
     pub trial: Trial,
-    stranger: JwksServer,
-    _issuers: [JwksServer; 2],
+    pub stranger: JwksServer,
+    pub issuers: [JwksServer; 2],
 }
 
 impl Court {
@@ -153,7 +153,7 @@ impl Court {
                 setup.issuer(&format!("issuer = \"{}\"\njwks_url = \"{}\"\n{lines}", issuer.name, server.url()))
             })
         });
-        Self { trial, stranger: serve(&ISSUERS[2]), _issuers: servers }
+        Self { trial, stranger: serve(&ISSUERS[2]), issuers: servers }
     }
 
     /// A token that nobody has seen yet.

@@ -117,6 +117,42 @@ fn a_member_is_found_among_many_and_one_more_is_one_too_many() {
     }
 }
 
+#[test]
+fn a_repeated_member_is_found_wherever_it_stands() {
+    for count in [2, FEW - 1, FEW, FEW + 1, FEW + 2, 3 * FEW] {
+        // Names that look alike, and names that do not.
+        for name in [|number: usize| format!("n{number:03}n"), |number| "n".repeat(number + 1)] {
+            let text = |numbers: &[usize]| {
+                let members: Vec<String> = numbers.iter().map(|&number| format!("\"{}\":{number}", name(number))).collect();
+                format!("{{{}}}", members.join(","))
+            };
+            let mut numbers: Vec<usize> = (0..count).collect();
+            let good = text(&numbers);
+            let members = object(good.as_bytes()).expect("an object");
+            assert!(numbers.iter().all(|&number| members.get(&name(number)) == Some(&Json::Number(number.into()))), "{good}");
+            assert!(!members.has(&name(count)), "{good}");
+            for (first, second) in [(0, 1), (0, count - 1), (count / 2 - 1, count - 1), (count - 2, count - 1)] {
+                let kept = std::mem::replace(&mut numbers[second], first);
+                refused(text(&numbers));
+                refused(format!("{{\"a\":[{}]}}", text(&numbers)));
+                numbers[second] = kept;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_claims_of_cognito_look_alike() {
+    let access =
+        "sub cognito:groups iss version client_id origin_jti token_use scope auth_time exp iat jti username event_id device_key";
+    let id = "sub cognito:groups email_verified iss cognito:username origin_jti aud event_id token_use auth_time exp iat jti email \
+              name phone_number at_hash nonce cognito:roles cognito:preferred_role";
+    for names in [access, id] {
+        let looks = names.split_whitespace().map(look).fold(0, |all, look| all | look);
+        assert_eq!(looks.count_ones() as usize, names.split_whitespace().count(), "{names}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn what_is_read_is_what_another_reader_reads(names in proptest::collection::vec("[a-c\"\\\\é]{0,2}", 0..6), value: i64) {
