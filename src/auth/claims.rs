@@ -35,7 +35,8 @@ impl Claims {
         let (client_id, scopes, groups, usernames): (_, _, _, &[&str]) = match settings.profile {
             Profile::Cognito => {
                 let (client_id, username) = cognito_client(members, settings)?;
-                // Cognito writes a text, and so its own verifier takes nothing else.
+                // Cognito writes a text, also where a trigger changes the scopes (it can add and take away words), and AWS' own
+                // verifier reads nothing else: a list is not Cognito's.
                 let scopes = if matches!(members.get("scope"), Some(Json::List(_))) {
                     Err(InvalidReason::Claims)
                 } else {
@@ -91,6 +92,9 @@ pub(super) fn fits_profile(media_type: MediaType, profile: Profile) -> bool {
 
 /// The client of a Cognito token and the name of its user name claim. An access token is for `client_id`, an id token for
 /// `aud`, and one is never taken for the other.
+///
+/// `aud` of an access token is not looked at: most have none, and where a resource is named when the token is asked for (RFC 8707) it is
+/// that resource, never the client.
 fn cognito_client(members: &Members<'_>, settings: &IssuerSettings) -> Result<(String, &'static str), InvalidReason> {
     let token_use = match members.get("token_use").and_then(Json::as_str) {
         Some("access") => TokenUse::Access,

@@ -78,7 +78,7 @@ pub(super) fn object(text: &[u8]) -> Option<Members<'_>> {
         return None;
     }
     let mut reader = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
-    let members = reader.deserialize_map(Object(Depth(DEPTH))).ok()?;
+    let members = reader.deserialize_map(Object(Depth(DEPTH))).ok()??;
     reader.end().ok()?;
     Members::of(members)
 }
@@ -103,11 +103,12 @@ impl Depth {
     }
 }
 
-/// The members in the order of the text. The first [`FEW`] and the one after them differ in their names.
+/// The members in the order of the text, the first [`FEW`] and the one after them with names that differ; `None` if they do not. That is
+/// no error, because to make one takes longer than two members.
 struct Object(Depth);
 
 impl<'de> Visitor<'de> for Object {
-    type Value = Vec<(Cow<'de, str>, Json<'de>)>;
+    type Value = Option<Vec<(Cow<'de, str>, Json<'de>)>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON object")
@@ -121,13 +122,13 @@ impl<'de> Visitor<'de> for Object {
         let mut seen = Seen::default();
         while let Some(name) = members.next_key_seed(Name)? {
             if seen.is_repeated(&name, &read) {
-                return Err(A::Error::custom("a member appears twice"));
+                return Ok(None);
             }
             read.push((name, Json::Other));
             let Some((_, place)) = read.last_mut() else { break };
             members.next_value_seed(Value { place, depth: inner })?;
         }
-        Ok(read)
+        Ok(Some(read))
     }
 }
 
@@ -258,7 +259,7 @@ impl<'de> Visitor<'de> for Value<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
         let members = Object(self.depth).visit_map(members)?;
-        Members::of(members).ok_or_else(|| A::Error::custom("a member appears twice"))?;
+        members.and_then(Members::of).ok_or_else(|| A::Error::custom("a member appears twice"))?;
         self.is(Json::Other);
         Ok(())
     }

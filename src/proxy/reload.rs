@@ -156,29 +156,19 @@ impl Running {
         if !unknown.is_empty() {
             return Err(ReloadError::Wrong(Problems(unknown)));
         }
-        let (file, now) = (path.clone(), self.shared().clock.now());
-        let settle = move || {
-            let mut prepared = prepared;
-            let settled = settle_signing_keys(&mut prepared.gateway, now);
-            settled.map(|()| prepared).map_err(|error| failed(&file, "auth.token_endpoint.signing_key", &error.to_string()))
-        };
+        let (file, shared, running) = (path.clone(), Arc::clone(self.shared()), Arc::clone(before));
+        let settle = move || settle(&file, prepared, &shared, &running);
         spawn_blocking(settle).await.map_err(|_| failed(path, "configuration", BROKE))?
     }
 
     /// The swap, and what follows it. Waits for nothing.
-    fn take_up(&self, Prepared { mut gateway, tls }: Prepared, before: &InForce) -> u64 {
+    fn take_up(&self, Prepared { gateway, tls }: Prepared, before: &InForce) -> u64 {
         let shared: &Shared = self.shared();
-        let now = shared.clock.now();
-        // As late as this, so that keys which came meanwhile are not lost; before the swap, so that no request finds a gap.
-        gateway.auth.authenticator.inherit(&before.auth.authenticator);
-        // The ring of own tokens may be the one before, which knows other ends of retired keys.
-        gateway.accept_own_keys(now);
-        shared.keys.adopt(&gateway.auth.authenticator);
         let next = Arc::new(InForce::new(gateway, &shared.metrics, before.generation + 1));
         shared.gateway.store(Arc::clone(&next));
         self.follow(&next, &tls);
         shared.metrics.forget(before, &next);
-        shared.metrics.reloaded(now);
+        shared.metrics.reloaded(shared.clock.now());
         next.generation
     }
 }
@@ -194,6 +184,18 @@ fn read(path: &Path, running: &InForce) -> Result<Prepared, ReloadError> {
         return Err(failed(path, "log.output", &format!("cannot write to {}: {error}", log.display())));
     }
     Ok(Prepared { gateway, tls })
+}
+
+/// The last that reads and writes files: signing keys, and the keys of issuers that are new.
+fn settle(path: &Path, mut prepared: Prepared, shared: &Shared, before: &InForce) -> Result<Prepared, ReloadError> {
+    let (gateway, now) = (&mut prepared.gateway, shared.clock.now());
+    settle_signing_keys(gateway, now).map_err(|error| failed(path, "auth.token_endpoint.signing_key", &error.to_string()))?;
+    // As late as this, so that keys which came meanwhile are not lost; before the swap, so that no request finds a gap.
+    gateway.auth.authenticator.inherit(&before.auth.authenticator);
+    // The ring of own tokens may be the one before, which knows other ends of retired keys.
+    gateway.accept_own_keys(now);
+    shared.keys.adopt(&gateway.auth.authenticator);
+    Ok(prepared)
 }
 
 /// Whether no server of an upstream is known, though the running configuration does not lack the same ones.

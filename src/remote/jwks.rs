@@ -50,7 +50,7 @@ impl KeyFetcher {
     /// same go on as they were; their files (`ca_file`, `jwks_file`) are read again. New ones begin, gone ones end, and with
     /// them every wait for them.
     ///
-    /// Reads files. One at a time: of two at once, one would be forgotten.
+    /// Reads files, so it blocks. One at a time: of two at once, one would be forgotten.
     pub fn adopt(&self, authenticator: &Authenticator) {
         let old = self.watched.load_full();
         let take_up = |issuer: &Issuer| match find(&old, issuer) {

@@ -5,8 +5,9 @@
 //! change takes the file's place by a rename, so that whoever waited for the lock looks again whether what it has locked is
 //! still the file. Readers take no lock.
 //!
-//! Symbolic links, mode and owner stay as they are: root may change what belongs to the gateway's user. A new file is for its owner's eyes
-//! alone, and belongs to who owns the folder, where the process may give it away.
+//! Symbolic links, mode and owner stay as they are: root may change what belongs to the gateway's user. Only a secret that is open to
+//! others does not stay so. A new file is for its owner's eyes alone, and belongs to who owns the folder, where the process may give it
+//! away.
 
 use super::files::{Like, Old, metadata_of_folder, new_file, write_whole};
 use crate::config::files::{LARGE, as_text, read_open};
@@ -78,6 +79,18 @@ impl LockedFile {
     /// The operating system's; the old content is still there.
     pub fn replace(self, content: &str) -> io::Result<()> {
         replace(&self.path, content, &self.file.metadata()?)
+    }
+
+    /// The same with a secret. Whoever could read the old one shall not read the new one too, because the file was copied without care:
+    /// it is for its owner alone, or, where that is all that others may, for a group's reading. That is no carelessness, but how a
+    /// key of root's is given to the gateway's user.
+    ///
+    /// # Errors
+    /// The operating system's; the old content is still there.
+    pub fn replace_secret(self, content: &str) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let mode = if own.mode() & 0o077 == 0o040 { 0o640 } else { 0o600 };
+        write_whole(&self.path, content.as_bytes(), Like { owner: Some(&own), mode, old: Old::Goes }).map(drop)
     }
 
     /// Puts content in place of the file of that name beside it, which is changed under the same lock.

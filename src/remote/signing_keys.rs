@@ -144,7 +144,7 @@ pub fn rotate_signing_key(files: &TokenFiles, forget_old: bool, now: Now) -> Res
         let text = with_retired(&retired, old.public(), files.token_lifetime, now)?;
         locked.replace_beside(&retired, &text).map_err(io("cannot write", &retired))?;
     }
-    locked.replace(new.pem.expose()).map_err(io("cannot write", &path))?;
+    locked.replace_secret(new.pem.expose()).map_err(io("cannot write", &path))?;
     Ok(rotation(Some(old.public().clone())))
 }
 

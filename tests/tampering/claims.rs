@@ -158,6 +158,8 @@ pub const TAKEN_ACCESS: &[Taken] = &[
     ("no time of issue", |good| good.without("iat")),
     ("another client of the list", |good| good.claim("client_id", "second-client")),
     ("no scopes", |good| good.without("scope")),
+    ("a resource", |good| good.claim("aud", "https://other.test")),
+    ("resources", |good| good.claim("aud", json!(["https://other.test", "https://api.test"]))),
     ("no groups", |good| good.without("cognito:groups")),
 ];
 

@@ -41,7 +41,7 @@ impl Good<'_> {
     fn new(kind: Kind, keys_of_stranger: &str) -> Good<'_> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // No two tokens are the same, so that each is judged anew; all are of one length, so that padding fits all or none.
-        let id = format!("token-{:06}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = format!("token-{:04}", NEXT.fetch_add(1, Ordering::Relaxed));
         let token = ISSUERS[0].token(|claims| {
             claims["jti"] = json!(id);
             if kind == Kind::Id {

@@ -10,7 +10,7 @@ const BAD_TOKEN: (u16, &str) = (401, "invalid_token");
 const BAD_REQUEST: (u16, &str) = (400, "invalid_request");
 
 /// Name, the header lines made of a good token, status and code.
-type Case = (&'static str, fn(&str) -> String, (u16, &'static str));
+pub type Case = (&'static str, fn(&str) -> String, (u16, &'static str));
 
 fn in_header(name: &str, value: &str) -> String {
     format!("{name}: {value}\r\n")
@@ -20,7 +20,7 @@ fn authorization(value: &str) -> String {
     in_header("Authorization", value)
 }
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     ("no header", |_| String::new(), NO_TOKEN),
     ("an empty header", |_| authorization(""), NO_TOKEN),
     ("the token without a scheme", authorization, NO_TOKEN),

@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 /// The name of the twin, how it differs, the reason of the refusal.
-type Case = (&'static str, fn(&mut Value), &'static str);
+pub type Case = (&'static str, fn(&mut Value), &'static str);
 
 fn remove(jwk: &mut Value, member: &str) {
     jwk.as_object_mut().expect("an object").remove(member);
@@ -72,6 +72,9 @@ const EDWARDS: &[Case] = &[
     ("for encryption", |jwk| jwk["use"] = json!("enc"), "unknown_key"),
     ("for ES256", |jwk| jwk["alg"] = json!("ES256"), "unknown_key"),
 ];
+
+/// For keys of these algorithms.
+pub const TABLES: &[(Algorithm, &[Case])] = &[(Algorithm::RS256, RSA), (Algorithm::ES256, ELLIPTIC), (Algorithm::EdDSA, EDWARDS)];
 
 /// The key under its own name, and its twins: one set.
 fn check(algorithm: Algorithm, cases: &[Case]) {
@@ -136,22 +139,30 @@ fn a_point_of_small_order_signs_nothing() {
 fn a_short_rsa_key_verifies_nothing_though_its_signature_holds() {
     let good = Pair::new(Algorithm::RS256);
     // Shorter than 2041 bits it would also be its length that gives the signature away.
-    for bits in ["2041", "2047"] {
-        let pem = openssl(&["genrsa", "-out", "output", bits], "", b"");
-        let modulus = openssl(&["rsa", "-in", "input", "-noout", "-modulus", "-out", "output"], "", &pem);
-        let digits = String::from_utf8(modulus).expect("text").trim().replace("Modulus=", "");
-        let digits = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
-        let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"));
-        let short = good.twin(bits, |jwk| jwk["n"] = json!(base64url(bytes.collect::<Vec<u8>>())));
+    for bits in SHORT {
+        let (short, token) = short(&good, bits);
         let court = AllKinds::start(&[good.jwk.clone(), short]);
         court.trial.accept("before", &good.token("RS256").token());
-        let draft = good.draft(bits);
-        let signed = format!("{}.{}", draft.header, draft.claims);
-        let pem = String::from_utf8(pem).expect("text");
-        let signature = openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "output", "input"], &pem, signed.as_bytes());
-        let token = Segments { signature: base64url(signature), ..draft }.token();
         court.trial.refuse(bits, &token, "unknown_key");
     }
+}
+
+/// Shorter than 2041 bits it would also be its length that gives the signature away.
+pub const SHORT: [&str; 2] = ["2041", "2047"];
+
+/// A twin with a key of so many bits, named after them, and a token of that key.
+pub fn short(good: &Pair, bits: &str) -> (Value, String) {
+    let pem = openssl(&["genrsa", "-out", "output", bits], "", b"");
+    let modulus = openssl(&["rsa", "-in", "input", "-noout", "-modulus", "-out", "output"], "", &pem);
+    let digits = String::from_utf8(modulus).expect("text").trim().replace("Modulus=", "");
+    let digits = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
+    let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"));
+    let twin = good.twin(bits, |jwk| jwk["n"] = json!(base64url(bytes.collect::<Vec<u8>>())));
+    let draft = good.draft(bits);
+    let signed = format!("{}.{}", draft.header, draft.claims);
+    let pem = String::from_utf8(pem).expect("text");
+    let signature = openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "output", "input"], &pem, signed.as_bytes());
+    (twin, Segments { signature: base64url(signature), ..draft }.token())
 }
 
 /// RFC 8725, section 3.1: an algorithm goes with keys of its own kind.

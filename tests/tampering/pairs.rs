@@ -84,7 +84,7 @@ impl Pair {
 /// A gateway that takes every algorithm it knows, by the keys of `set`.
 pub struct AllKinds {
     pub trial: Trial,
-    _server: JwksServer,
+    pub server: JwksServer,
 }
 
 impl AllKinds {
@@ -94,7 +94,7 @@ impl AllKinds {
         let lines = format!("profile = \"generic\"\naudiences = [\"api\"]\nalgorithms = {algorithms}");
         let trial =
             Trial::start(|setup| setup.issuer(&format!("issuer = \"{ISSUER}\"\njwks_url = \"{}\"\n{lines}", server.url())));
-        Self { trial, _server: server }
+        Self { trial, server }
     }
 }
 

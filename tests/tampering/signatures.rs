@@ -7,7 +7,19 @@ use crate::{
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use jsonwebtoken::Algorithm;
 
-type Case = (&'static str, fn(&mut Vec<u8>));
+pub type Case = (&'static str, fn(&mut Vec<u8>));
+
+/// For signatures of these algorithms.
+pub const TABLES: &[(Algorithm, &[Case])] = &[
+    (Algorithm::RS256, ANY),
+    (Algorithm::PS256, ANY),
+    (Algorithm::ES256, ANY),
+    (Algorithm::ES256, ELLIPTIC),
+    (Algorithm::ES384, ANY),
+    (Algorithm::ES384, ELLIPTIC),
+    (Algorithm::EdDSA, ANY),
+    (Algorithm::EdDSA, EDWARDS),
+];
 
 /// The signature of a good token, changed as each case says.
 fn check(algorithm: Algorithm, cases: &[Case]) {

@@ -4,8 +4,11 @@
 use crate::{
     claims, form,
     good::{Case, Court, Kind, Taken},
-    header,
+    header, keys,
+    pairs::{AllKinds, Pair},
+    signatures,
 };
+use jsonwebtoken::Algorithm;
 const SPOILED: &[(&str, Kind, &[Case])] = &[
     ("segments", Kind::Access, form::SEGMENTS),
     ("base64url", Kind::Access, form::BASE64URL),
@@ -53,6 +56,49 @@ pub fn taken(keys_of_stranger: &str) -> Vec<Token> {
         cases.iter().map(move |(case, write)| token(table, case, *kind, write(&Court::good(*kind, keys_of_stranger))))
     });
     plain.into_iter().chain(unusual).collect()
+}
+
+/// A gateway with keys of every kind and their twins in one set, and tokens of theirs.
+pub struct Kinds {
+    pub court: AllKinds,
+    /// A plain one of each key.
+    pub taken: Vec<Token>,
+    pub spoiled: Vec<Token>,
+}
+
+impl Kinds {
+    pub fn start() -> Self {
+        let pairs = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA].map(Pair::new);
+        let of = |algorithm: Algorithm| pairs.iter().find(|pair| pair.algorithm == algorithm).expect("one of them");
+        let token = |table: &str, case: &str, text| token(table, case, Kind::Access, text);
+        let (mut set, mut spoiled) = (Vec::from(pairs.each_ref().map(|pair| pair.jwk.clone())), Vec::new());
+        for (algorithm, cases) in keys::TABLES {
+            for (case, change, _) in *cases {
+                let name = format!("{algorithm:?}: {case}");
+                let twin = of(*algorithm).twin(&name, change);
+                // A key without a name is anybody's to Envoy: it would verify what is signed in the name of all others.
+                if !twin["kid"].is_string() {
+                    continue;
+                }
+                set.push(twin);
+                spoiled.push(token("keys", &name, of(*algorithm).token(&name).token()));
+            }
+        }
+        for bits in keys::SHORT {
+            let (twin, text) = keys::short(of(Algorithm::RS256), bits);
+            set.push(twin);
+            spoiled.push(token("keys", &format!("RS256: of {bits} bits"), text));
+        }
+        for (algorithm, cases) in signatures::TABLES {
+            for (case, change) in *cases {
+                let text = of(*algorithm).token(&format!("{algorithm:?}")).with_signature(change).token();
+                spoiled.push(token("signatures", &format!("{algorithm:?}: {case}"), text));
+            }
+        }
+        let plain =
+            |pair: &Pair| token("good", &format!("{:?}", pair.algorithm), pair.token(&format!("{:?}", pair.algorithm)).token());
+        Self { court: AllKinds::start(&set), taken: pairs.iter().map(plain).collect(), spoiled }
+    }
 }
 
 fn token(table: &str, case: &str, kind: Kind, text: String) -> Token {

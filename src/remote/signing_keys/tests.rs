@@ -163,6 +163,19 @@ fn a_rotation_without_a_key_makes_the_first() {
 }
 
 #[test]
+fn a_new_key_is_not_as_open_as_the_old_one_was() {
+    for (old, new) in
+        [(0o600, 0o600), (0o644, 0o600), (0o666, 0o600), (0o660, 0o600), (0o641, 0o600), (0o400, 0o600), (0o640, 0o640)]
+    {
+        let site = Site::new();
+        drop(site.start(NOW_S));
+        fs::set_permissions(site.key(), fs::Permissions::from_mode(old)).expect("its own file");
+        drop(site.rotate(NOW_S));
+        assert_eq!(mode(&site.key()), new, "{old:o}");
+    }
+}
+
+#[test]
 fn the_old_key_is_published_until_its_last_token_is_over() {
     let site = Site::new();
     let old = signs_as(&site.start(NOW_S));
