@@ -218,20 +218,22 @@ impl Times {
     }
 }
 
-/// A `NumericDate`: seconds, fractions allowed (RFC 7519, section 2); never text. Numbers of any size saturate, none wraps.
+/// A `NumericDate`: seconds from 1970 on, fractions allowed (RFC 7519, section 2); never text. What no clock of 64 bits shows is no date:
+/// nobody issues a token that ends after the sun, and verifiers differ on what such numbers mean. Later than 2554 saturates, none wraps.
 fn date(members: &Members<'_>, name: &str) -> Result<Option<u64>, InvalidReason> {
     const NS: u64 = 1_000_000_000;
+    const END: u64 = 1 << 63;
     let Some(value) = members.get(name) else { return Ok(None) };
     let Json::Number(number) = value else { return Err(InvalidReason::Claims) };
-    let ns = match (number.as_u64(), number.as_f64()) {
-        (Some(seconds), _) => seconds.saturating_mul(NS),
-        (None, Some(seconds)) => saturating_ns(seconds),
-        (None, None) => return Err(InvalidReason::Claims),
-    };
-    Ok(Some(ns))
+    match (number.as_u64(), number.as_f64()) {
+        (Some(seconds), _) if seconds < END => Ok(Some(seconds.saturating_mul(NS))),
+        // What is a whole number of 64 bits or less was judged above: of the others 2^63 is the first that is too much.
+        (None, Some(seconds)) if (0.0..9_223_372_036_854_775_808.0).contains(&seconds) => Ok(Some(saturating_ns(seconds))),
+        _ => Err(InvalidReason::Claims),
+    }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from f64 saturates; before 1970 is 0")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from f64 saturates; none is negative")]
 fn saturating_ns(seconds: f64) -> u64 {
     (seconds * 1e9) as u64
 }

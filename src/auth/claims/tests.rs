@@ -17,13 +17,16 @@ fn what_is_not_a_number_is_no_date() {
 }
 
 #[test]
-fn numbers_of_any_size_saturate() {
-    check_date(&json!(u64::MAX), Ok(Some(u64::MAX)));
-    check_date(&json!(u64::MAX / S + 1), Ok(Some(u64::MAX)));
-    check_date(&json!(f64::MAX), Ok(Some(u64::MAX)));
-    check_date(&json!(f64::MIN), Ok(Some(0)));
-    check_date(&json!(i64::MIN), Ok(Some(0)));
-    check_date(&json!(-0.5), Ok(Some(0)));
+fn what_no_clock_shows_is_no_date() {
+    let beyond =
+        [json!(u64::MAX), json!(1u64 << 63), json!(9_223_372_036_854_775_808.0), json!(1.8446744073709552e19), json!(f64::MAX)];
+    for value in beyond.into_iter().chain([json!(-1), json!(-0.5), json!(i64::MIN), json!(f64::MIN)]) {
+        check_date(&value, Err(InvalidReason::Claims));
+    }
+    for value in [json!(9.2e18), json!((1u64 << 63) - 1), json!(u64::MAX / S + 1)] {
+        check_date(&value, Ok(Some(u64::MAX)));
+    }
+    check_date(&json!(-0.0), Ok(Some(0)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn exp_must_be_there_and_be_a_number() {
 
 #[test]
 fn an_expired_token_is_refused() {
-    for exp in [json!(NOW_S - 60), json!(NOW_S - 61), json!(0), json!(-1), json!(-1e300), json!(1.5), json!(NOW_S - 3600)] {
+    for exp in [json!(NOW_S - 60), json!(NOW_S - 61), json!(0), json!(1.5), json!(NOW_S - 3600)] {
         refused_in_every_profile(|draft| draft.claim("exp", exp.clone()), InvalidReason::Expired);
     }
 }
@@ -28,11 +28,12 @@ fn expiry_is_reported_only_when_nothing_else_is_wrong() {
 
 #[test]
 fn times_that_lie_ahead_are_refused() {
-    for ahead in [json!(NOW_S + 61), json!(u64::MAX), json!(1e300), json!(60.5 + 1_800_000_000.0)] {
+    for ahead in [json!(NOW_S + 61), json!(i64::MAX), json!(1e18), json!(60.5 + 1_800_000_000.0)] {
         refused_in_every_profile(|draft| draft.claim("nbf", ahead.clone()), InvalidReason::NotYetValid);
         refused_in_every_profile(|draft| draft.claim("iat", ahead.clone()), InvalidReason::IssuedAhead);
     }
-    for wrong in [json!("1"), json!(true), json!([1]), json!({})] {
+    for wrong in [json!("1"), json!(true), json!([1]), json!({}), json!(-1), json!(u64::MAX), json!(1e300)] {
+        refused_in_every_profile(|draft| draft.claim("exp", wrong.clone()), InvalidReason::Claims);
         refused_in_every_profile(|draft| draft.claim("nbf", wrong.clone()), InvalidReason::Claims);
         refused_in_every_profile(|draft| draft.claim("iat", wrong.clone()), InvalidReason::Claims);
     }
@@ -40,10 +41,10 @@ fn times_that_lie_ahead_are_refused() {
 
 #[test]
 fn times_within_the_leeway_are_accepted() {
-    for exp in [json!(NOW_S - 59), json!(1_799_999_940.5), json!(u64::MAX), json!(1e300), json!(NOW_S + 1)] {
+    for exp in [json!(NOW_S - 59), json!(1_799_999_940.5), json!(i64::MAX), json!(1e18), json!(NOW_S + 1)] {
         let _ = accepted(Profile::Generic, |draft| draft.claim("exp", exp.clone()));
     }
-    for begin in [json!(NOW_S + 60), json!(1_800_000_059.5), json!(0), json!(-5), json!(null)] {
+    for begin in [json!(NOW_S + 60), json!(1_800_000_059.5), json!(0), json!(null)] {
         let _ = accepted(Profile::Generic, |draft| draft.claim("nbf", begin.clone()).claim("iat", begin.clone()));
     }
 }
