@@ -39,7 +39,7 @@
 //! | [`observe`] | metrics, access log, request ids |
 //! | [`remote`] | what can be slow or gone: fetching key sets, resolving names, changing files |
 //! | [`proxy`] | Pingora, sockets, TLS and the clocks: converts, awaits, writes; `guard` reads the heads of HTTP/1 before Pingora does; `reload` takes another configuration up, `upgrade` hands the listeners to another process |
-//! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `POST /reload` |
+//! | [`admin`] | the admin listener: `/metrics`, `/livez`, `/readyz`, `/status`, `POST /reload` |
 //! | [`demo`] | the sample API of `demo` and the lines it prints |
 //! | [`secret`], [`json`], [`hex`], `toml_time` | text that is never printed; JSON strings; bytes in digits; dates as TOML has them |
 //!

@@ -1,6 +1,7 @@
-//! The admin listener: metrics, probes, and reloading. Never on a public address.
+//! The admin listener: metrics, probes, status, and reloading. Never on a public address.
 
 mod reload;
+mod status;
 
 use crate::{proxy::Shared, state::NotReady};
 use async_trait::async_trait;
@@ -29,8 +30,9 @@ impl ServeHttp for Admin {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness(),
+            "/status" => answer(StatusCode::OK, "application/json", format!("{:#}\n", status::status(&self.shared)).into_bytes()),
             "/reload" => self.reload(session).await,
-            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and, for POST, /reload\n"),
+            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz, /status and, for POST, /reload\n"),
         };
         if head.method == Method::HEAD {
             answer.body_mut().clear();

@@ -68,14 +68,19 @@ impl Exchange<'_> {
     /// How the user's name stands in the log.
     #[must_use]
     pub fn logged_subject(&self, form: LogSubject) -> Option<String> {
-        let subject = self.subject?;
-        match form {
-            LogSubject::Plain => Some(subject.to_owned()),
-            LogSubject::Off => None,
-            LogSubject::Hash => {
-                let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, subject.as_bytes());
-                Some(hex::encode(&digest.as_ref()[..16]))
-            }
+        logged_subject(self.subject?, form)
+    }
+}
+
+/// How a user's name is shown.
+#[must_use]
+pub fn logged_subject(subject: &str, form: LogSubject) -> Option<String> {
+    match form {
+        LogSubject::Plain => Some(subject.to_owned()),
+        LogSubject::Off => None,
+        LogSubject::Hash => {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, subject.as_bytes());
+            Some(hex::encode(&digest.as_ref()[..16]))
         }
     }
 }

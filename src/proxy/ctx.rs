@@ -205,6 +205,9 @@ impl Ctx {
             origin: text(header::ORIGIN),
         };
         shared.metrics.record(&self.gateway.metrics, &exchange);
+        if let (Outcome::Limited, Some(issuer), Some(subject)) = (exchange.outcome, exchange.issuer, exchange.subject) {
+            shared.limited.count(issuer, subject, measured.ended_ns);
+        }
         let log = &self.gateway.log;
         if exchange.is_logged(log, || chance(&self.ids.traceparent)) {
             // Formatted before the queue is touched: all workers share its lock.

@@ -29,6 +29,6 @@ mod upgrade;
 mod writer;
 
 pub use clock::Clock;
-pub use reload::{ReloadDesk, ReloadError, Reloaded, Unavailable};
+pub use reload::{LastReload, ReloadDesk, ReloadError, Reloaded, Unavailable};
 pub use server::{RunError, Running, Stop, start, take_over};
 pub use shared::{InForce, Shared};

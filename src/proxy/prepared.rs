@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     config::Gateway,
-    observe::{LogQueue, Metrics, RequestIds},
+    observe::{LimitedUsers, LogQueue, Metrics, RequestIds},
     remote::{Found, KeptLock, KeyFetcher, LimitStateFile},
     state::State,
     time::Now,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     io,
     sync::{Arc, mpsc},
@@ -107,6 +107,8 @@ pub(super) fn share(
         log,
         ids: RequestIds::new(key),
         reloads,
+        last_reload: ArcSwapOption::empty(),
+        limited: LimitedUsers::default(),
     };
     Ok((Arc::new(shared), reload_queue))
 }

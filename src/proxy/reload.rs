@@ -31,6 +31,15 @@ const MOST_WAITING: usize = 16;
 /// The generation that is in force now, or why the one before stays. All who asked for the same reload share it.
 pub type Reloaded = Arc<Result<u64, ReloadError>>;
 
+/// How a reload ended, and when.
+#[derive(Debug)]
+pub struct LastReload {
+    /// Seconds since 1970.
+    pub unix_s: u64,
+    /// What whoever asked for it was told.
+    pub result: Reloaded,
+}
+
 /// Why the running configuration stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadError {
@@ -139,7 +148,10 @@ impl Running {
             }
         };
         tell(&result, before.generation);
-        Arc::new(result)
+        let result = Arc::new(result);
+        let last = LastReload { unix_s: self.shared().clock.now().unix_s(), result: Arc::clone(&result) };
+        self.shared().last_reload.store(Some(Arc::new(last)));
+        result
     }
 
     async fn prepare(&self, before: &Arc<InForce>) -> Result<Prepared, ReloadError> {

@@ -1,13 +1,16 @@
 //! What all connections share.
 
-use super::{Clock, reload::ReloadDesk};
+use super::{
+    Clock,
+    reload::{LastReload, ReloadDesk},
+};
 use crate::{
     config::Gateway,
-    observe::{Handles, LogQueue, Metrics, RequestIds},
+    observe::{Handles, LimitedUsers, LogQueue, Metrics, RequestIds},
     remote::{KeptLock, KeyFetcher, LimitStateFile},
     state::State,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{io, ops::Deref, sync::Arc};
 
 /// The configuration in force, the state, and the ways to record.
@@ -31,6 +34,10 @@ pub struct Shared {
     pub ids: RequestIds,
     /// Where a reload is asked for.
     pub reloads: ReloadDesk,
+    /// How the last one ended; none yet.
+    pub last_reload: ArcSwapOption<LastReload>,
+    /// Who is refused most.
+    pub limited: LimitedUsers,
 }
 
 /// A configuration that was taken up, with what belongs to it alone: an index that it gave out is good for all of this, and for
