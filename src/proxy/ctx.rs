@@ -52,6 +52,8 @@ pub struct Ctx {
     /// What a hook found wrong before it raised an error.
     pub(super) failure: Option<Rejection>,
     pub(super) request_bytes: u64,
+    /// Bytes of a WebSocket towards the client.
+    pub(super) tunnelled: u64,
     pub(super) server_host: Option<HeaderValue>,
     pub(super) upstream_began_ns: Option<u64>,
     /// When the server of this attempt was chosen.
@@ -127,6 +129,7 @@ impl Ctx {
             policy: None,
             failure: None,
             request_bytes: 0,
+            tunnelled: 0,
             server_host: None,
             upstream_began_ns: None,
             chosen_ns: 0,

@@ -4,16 +4,24 @@
 //! The framework's own way joins two halves by channels, clones the head with its spelling and takes the client's connection
 //! down after any failure. Here one loop reads the server and watches the client. The connections, their pool, the reading and
 //! the validation of responses are the framework's all the same, and choosing, dressing, retrying and judging failures are what
-//! the general way does: everything that needs more (streamed bodies, upgrades, unusual connection options) takes that way.
+//! the general way does: everything that needs more (streamed bodies, unusual connection options) takes that way.
+//!
+//! What opens a WebSocket goes no other way: once both sides have agreed, their connections are taken out of the framework's hands.
 
 use super::{
     ctx::Ctx,
+    guard::take_over,
     idle,
     phases::{Phases, dress_request, final_status},
+    tunnel::{self, Carried, Side},
 };
-use crate::response_headers::decimal;
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use crate::{
+    pipeline::Forward,
+    response_headers::{decimal, nominated},
+    upstream::websocket,
+};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora_core::{
     Error, ErrorSource, ErrorType, Result,
     protocols::http::{HttpTask, v1::client::HttpSession},
@@ -43,6 +51,15 @@ pub fn suits(session: &Session, has_body: bool) -> bool {
         && !headers.contains_key(header::UPGRADE)
         // A body that came in chunks goes on with its length.
         && (has_body || !headers.contains_key(header::TRANSFER_ENCODING))
+}
+
+/// What a response is followed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// The next request.
+    Whole,
+    /// Another protocol.
+    Switched,
 }
 
 /// What became of one attempt.
@@ -106,7 +123,11 @@ impl Phases {
             }
         }
         match self.pass_on(session, ctx, &mut server).await {
-            Ok(()) => {
+            Ok(Passed::Switched) => {
+                self.tunnel(session, ctx, server, peer).await;
+                Ok(Attempt::Done)
+            }
+            Ok(Passed::Whole) => {
                 let announced = server.resp_header().and_then(|head| idle::announced(&head.headers));
                 server.respect_keepalive();
                 if let Some(stream) = server.reuse().await {
@@ -122,6 +143,25 @@ impl Phases {
         }
     }
 
+    /// Carries a WebSocket to its end.
+    async fn tunnel(&self, session: &mut Session, ctx: &mut Ctx, mut server: HttpSession, peer: &HttpPeer) {
+        // What the server sent right behind its head, if anything; that is not waited for.
+        let early = tokio::select! {
+            biased;
+            part = server.read_body_bytes() => part.ok().flatten(),
+            () = std::future::ready(()) => None,
+        };
+        let Some(client) = take_over(session).await else { return };
+        let client = Side { taken: client, write_timeout: ctx.gateway.bounds.write_timeout };
+        let early = early.map_or_else(BytesMut::new, |part| BytesMut::from(&part[..]));
+        let write_timeout = peer.options.write_timeout.unwrap_or(client.write_timeout);
+        let server = Side { taken: (server.into_inner(), early), write_timeout };
+        let mut carried = Carried::default();
+        tunnel::carry(client, server, &mut carried).await;
+        (ctx.request_bytes, ctx.tunnelled) = (carried.up, carried.down);
+        ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
+    }
+
     /// The head for the server: the client's without what concerned its connection, dressed.
     fn request_head(session: &Session, ctx: &Ctx, body: Option<&Bytes>) -> Result<RequestHeader> {
         let from = session.req_header();
@@ -134,11 +174,14 @@ impl Phases {
             parts.headers.insert(header::CONTENT_LENGTH, decimal(body.len() as u64));
         }
         dress_request(session, &mut parts, ctx)?;
+        if ctx.forward.as_ref().is_some_and(Forward::websocket) {
+            switch(&mut parts.headers);
+        }
         Ok(RequestHeader::from(parts))
     }
 
     /// Reads the response and writes it, watching for a client that leaves.
-    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
+    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<Passed> {
         // To the end of the head, however it comes: a server that sends a byte now and then would pass a bound on each reading.
         let (whole, since_ns) = (server.read_timeout.take(), self.shared.clock.monotonic_ns());
         let mut head_left = whole;
@@ -160,10 +203,14 @@ impl Phases {
                         frame(&mut head, session.req_header().method == Method::HEAD, end)?;
                     }
                     let passed_on = !head.status.is_informational();
+                    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
                     self.dress_response(session, &mut head, ctx)?;
                     session.write_response_header(head, end && passed_on).await.map_err(Error::into_down)?;
+                    if switches {
+                        return Ok(Passed::Switched);
+                    }
                     if end && passed_on {
-                        return Ok(());
+                        return Ok(Passed::Whole);
                     }
                 }
                 HttpTask::Body(data, end) => {
@@ -175,11 +222,12 @@ impl Phases {
                         session.write_response_body(data, end).await.map_err(Error::into_down)?;
                     }
                     if end {
-                        return Ok(());
+                        return Ok(Passed::Whole);
                     }
                 }
                 HttpTask::Done | HttpTask::Trailer(_) => {
-                    return session.write_response_body(None, true).await.map_err(Error::into_down);
+                    session.write_response_body(None, true).await.map_err(Error::into_down)?;
+                    return Ok(Passed::Whole);
                 }
                 HttpTask::UpgradedBody(..) => {
                     return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for").into_up());
@@ -204,7 +252,14 @@ async fn send_body(server: &mut HttpSession, body: &Bytes) -> Result<()> {
     server.finish_body().await.map(|_| ())
 }
 
-/// RFC 9110, section 7.6.1. `Connection` names nothing beyond itself here, or the request goes the general way.
+/// What both sides of a WebSocket write (RFC 6455, section 4).
+pub(super) fn switch(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(websocket::WEBSOCKET));
+}
+
+/// RFC 9110, section 7.6.1. Only what opens a WebSocket may name in `Connection` what concerns more than itself; others go the general
+/// way then.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let of_the_connection = |name: &&header::HeaderName| {
         matches!(
@@ -212,6 +267,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
             "connection"
                 | "keep-alive"
                 | "proxy-connection"
+                | "upgrade"
                 | "te"
                 | "trailer"
                 | "proxy-authorization"
@@ -223,7 +279,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 | "expect"
         )
     };
-    let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().collect();
+    let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().chain(nominated(headers)).collect();
     for name in names {
         headers.remove(name);
     }

@@ -25,6 +25,7 @@ mod server;
 mod shared;
 mod tls;
 mod token_request;
+mod tunnel;
 mod upgrade;
 mod writer;
 

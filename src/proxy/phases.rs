@@ -19,11 +19,11 @@ use crate::{
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
+    upstream::{Edit, Hop, edit_request, incoming_trace, server_host, websocket},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorSource, ErrorType, Result, connectors::TransportConnector, modules::http::HttpModules, upstreams::peer::HttpPeer,
 };
@@ -174,7 +174,7 @@ impl ProxyHttp for Phases {
             ctx.gateway.metrics.upstream_took(forward.upstream(), took);
         }
         let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
-        let response_bytes = session.body_bytes_sent() as u64;
+        let response_bytes = ctx.tunnelled + session.body_bytes_sent() as u64;
         // nginx's 499: the client left before there was an answer.
         let status = final_status(session).unwrap_or(if error.is_some() { 499 } else { 0 });
         ctx.record(session, &self.shared, &Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
@@ -252,9 +252,9 @@ impl Phases {
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             ctx.upstream_status = Some(head.status.as_u16());
         }
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: no upgrade is ever forwarded.
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && let Err(what) = check_switch(session, head, ctx) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
         if let Err(what) = framing::settle(head) {
             ctx.failure = Some(Rejection::BadUpstream);
@@ -265,7 +265,7 @@ impl Phases {
             ctx.failure = Some(Rejection::BadUpstream);
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
         }
-        if head.status.is_informational() {
+        if head.status.is_informational() && !switches {
             ctx.informational += 1;
             if ctx.informational > MOST_INFORMATIONAL {
                 return Err(Error::explain(ErrorType::InvalidHTTPHeader, "informational for ever").into_up());
@@ -288,11 +288,14 @@ impl Phases {
         headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
         // RFC 9112, section 6.1: who speaks HTTP/1.0 knows no chunks, and finds the end of the body in that of the connection.
-        if session.req_header().version == http::Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
+        if session.req_header().version == Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
             session.set_keepalive(None);
         }
+        if switches {
+            direct::switch(&mut parts.headers);
+        }
         // What the server speaks is between it and the gateway (RFC 9110, section 6.2).
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         *head = ResponseHeader::from(parts);
         Ok(())
     }
@@ -308,10 +311,14 @@ impl Phases {
         }
         ctx.fault = ctx.fault.or_else(|| marked_http2(session.req_header()));
         ctx.has_body = !session.as_downstream_mut().is_body_empty();
+        if websocket::is_opening(session.req_header().as_ref(), ctx.has_body) {
+            // What the client sends behind it is a WebSocket's, and never a request, whatever the answer is.
+            session.set_keepalive(None);
+        }
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);
         // RFC 9110, section 15.2: who speaks HTTP/1.0 would take them for the answer.
-        let is_http10 = session.req_header().version == http::Version::HTTP_10;
+        let is_http10 = session.req_header().version == Version::HTTP_10;
         session.as_downstream_mut().set_ignore_info_resp(is_http10);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
@@ -346,6 +353,9 @@ impl Phases {
             if let Err(rejection) = judged {
                 return Box::pin(self.reject(session, ctx, &rejection)).await;
             }
+        }
+        if ctx.forward.as_ref().is_some_and(Forward::websocket) {
+            return self.forward_directly(session, ctx, None).await.map(|()| true);
         }
         let held = if ctx.streamed { None } else { ctx.held.take().or_else(|| session.as_downstream().get_retry_buffer()) };
         if ctx.has_body == held.is_some() && direct::suits(session, held.is_some()) {
@@ -435,6 +445,14 @@ pub(super) fn dress_request(session: &Session, parts: &mut http::request::Parts,
     };
     host.map(|host| parts.headers.insert(header::HOST, host));
     Ok(())
+}
+
+/// A 101 is passed on only to who asked for it, and only as a WebSocket.
+fn check_switch(session: &Session, head: &ResponseHeader, ctx: &Ctx) -> Result<(), &'static str> {
+    if !ctx.forward.as_ref().is_some_and(Forward::websocket) || head.version != Version::HTTP_11 {
+        return Err("101 without an upgrade");
+    }
+    websocket::check_agreement(&session.req_header().headers, &head.headers)
 }
 
 /// The status of the answer that was written, which "100 Continue" is not.
