@@ -276,6 +276,8 @@ fn every_rejection_has_an_outcome() {
         502 | 504 => Outcome::UpstreamFailed,
         308 => Outcome::Answered,
         _ => match rejection.row().1 {
+            // The request itself, and no preflight, is refused.
+            _ if matches!(rejection, Rejection::ForeignWebSocket) => Outcome::Rejected,
             "insufficient_scope" | "keys_unavailable" => Outcome::Unauthorized,
             "origin_not_allowed" => Outcome::Preflight,
             "no_upstream" => Outcome::UpstreamFailed,
