@@ -144,6 +144,9 @@ impl<'a> Walk<'a> {
         if !self.request.has_plain_length() {
             return Err(Rejection::InvalidRequest("the request must tell the length of its body once, in digits"));
         }
+        if !self.request.has_plain_connection() {
+            return Err(Rejection::InvalidRequest("Connection names what is no field of one connection, or too much"));
+        }
         if self.request.host().is_none_or(str::is_empty) {
             return Err(Rejection::InvalidRequest("the request must name its host exactly once"));
         }

@@ -322,7 +322,7 @@ fn what_the_server_says_with_its_101_reaches_the_client() {
 fn an_opening_cannot_strip_what_the_gateway_says() {
     let world = world(agreeing(echo));
     let mut client = world.gateway.connect();
-    let nominating = ("Connection", "upgrade, x-hop, x-auth-subject, authorization, host, x-forwarded-for, x-request-id");
+    let nominating = ("Connection", "upgrade, x-hop, x-auth-subject, authorization, via, x-request-id");
     send_opening(&world, &mut client, EVENTS, &[UPGRADE, nominating, KEY, VERSION, ("X-Hop", "1")], b"");
     assert_eq!(client.read_response("GET").status, 101);
     let head = world.backend.last().head;

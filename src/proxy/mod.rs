@@ -23,6 +23,7 @@ mod proxy_protocol;
 mod reload;
 mod server;
 mod shared;
+mod talk;
 mod tls;
 mod token_request;
 mod tunnel;
