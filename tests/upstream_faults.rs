@@ -17,7 +17,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use support::{Backend, Call, Gate, JSON, World, assert_decorated};
+use support::{Backend, Call, Gate, JSON, World, assert_decorated, request};
 use ways::{Answer, Way};
 
 /// `response_timeout` here, and how much longer an answer may take on a busy machine.
@@ -194,6 +194,26 @@ fn an_answer_before_the_end_of_the_body_reaches_the_client() {
         assert!(answer.is_whole(413, b"{}"), "{way:?}: {answer:?}");
         assert_no_mix_up(&world, &format!("{way:?}"));
     }
+}
+
+/// So does one of a server that then reads no further, and neither resets nor ends the connection.
+#[test]
+fn an_answer_of_a_server_that_reads_no_further_reaches_the_client() {
+    let backend = Backend::scripted(|call| match call.head.target.as_str() {
+        "/api/v1/refused" => {
+            call.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}");
+            call.pause_unread(Duration::from_secs(5));
+            call.close();
+        }
+        _ => echo(call),
+    });
+    let world = world(backend);
+    let body = vec![b' '; 8 << 20];
+    let mut client = world.gateway.connect();
+    client.try_send(&request("POST", "/prod/api/refused", &[world.auth(), JSON], &body[..]));
+    let response = client.read_response("POST");
+    assert_eq!((response.status, response.text().as_str(), response.only("Connection")), (413, "{}", "close"));
+    assert_no_mix_up(&world, "an answer before the end");
 }
 
 /// A head that never ends, a byte at a time: `response_timeout` is for the whole of it.

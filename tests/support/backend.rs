@@ -249,6 +249,12 @@ impl Call {
         self.stream.get_ref().set_read_timeout(None).unwrap();
     }
 
+    /// Reads nothing for so long.
+    pub fn pause_unread(&mut self, pause: Duration) {
+        let never = Gate::default();
+        never.wait_for(pause);
+    }
+
     /// Answers nothing until the gateway gives up, and notes that.
     pub fn hang(&mut self) {
         let mut rest = [0; 4096];
@@ -332,9 +338,14 @@ pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 impl Gate {
     /// Waits for `open`.
     pub fn wait(&self) {
+        self.wait_for(DEADLINE);
+    }
+
+    /// Waits for `open`, for so long.
+    pub fn wait_for(&self, patience: Duration) {
         let (open, changed) = &*self.0;
         let guard = open.lock().unwrap();
-        drop(changed.wait_timeout_while(guard, DEADLINE, |open| !*open).unwrap());
+        drop(changed.wait_timeout_while(guard, patience, |open| !*open).unwrap());
     }
 
     /// Lets everybody through, from now on.
