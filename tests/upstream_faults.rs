@@ -202,7 +202,7 @@ fn an_answer_of_a_server_that_reads_no_further_reaches_the_client() {
     let backend = Backend::scripted(|call| match call.head.target.as_str() {
         "/api/v1/refused" => {
             call.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}");
-            call.pause_unread(Duration::from_secs(5));
+            Gate::default().wait_for(Duration::from_secs(5));
             call.close();
         }
         _ => echo(call),

@@ -249,12 +249,6 @@ impl Call {
         self.stream.get_ref().set_read_timeout(None).unwrap();
     }
 
-    /// Reads nothing for so long.
-    pub fn pause_unread(&mut self, pause: Duration) {
-        let never = Gate::default();
-        never.wait_for(pause);
-    }
-
     /// Answers nothing until the gateway gives up, and notes that.
     pub fn hang(&mut self) {
         let mut rest = [0; 4096];
