@@ -10,7 +10,7 @@
 //! ```text
 //! listener ── proxy: request_filter ── pipeline::decide ─┬─ reply ──────────────────────┬─ response_headers ── client
 //!             (takes one Arc<InForce>)                   └─ forward ── upstream ────────┘
-//!                                                           proxy: direct, or the framework's own way
+//!                                                           proxy: direct, talk; tunnel after a 101
 //!
 //!             proxy: logging ── observe: metrics and access log, once for each request
 //! ```

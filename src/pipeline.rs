@@ -24,7 +24,7 @@ use crate::{
     validate::{self, RecordsError},
 };
 use bytes::Bytes;
-use forward::Way;
+use forward::{Way, opens_websocket};
 use http::{HeaderValue, Method, StatusCode, header};
 use limiting::charge_of;
 use std::{borrow::Cow, sync::Arc};
@@ -143,6 +143,9 @@ impl<'a> Walk<'a> {
         }
         if !self.request.has_plain_length() {
             return Err(Rejection::InvalidRequest("the request must tell the length of its body once, in digits"));
+        }
+        if !self.request.has_plain_connection() {
+            return Err(Rejection::InvalidRequest("Connection names what is no field of one connection, or too much"));
         }
         if self.request.host().is_none_or(str::is_empty) {
             return Err(Rejection::InvalidRequest("the request must name its host exactly once"));
@@ -350,10 +353,19 @@ impl<'a> Walk<'a> {
         };
         check_method(route, self.request.method())?;
         self.check_body_bound(Some(route))?;
-        if route.scopes.is_empty() || route.scopes.iter().any(|scope| principal.scopes().contains(scope)) {
-            return Ok(());
+        if !route.scopes.is_empty() && !route.scopes.iter().any(|scope| principal.scopes().contains(scope)) {
+            return Err(Rejection::InsufficientScope(route.scopes.clone()));
         }
-        Err(Rejection::InsufficientScope(route.scopes.clone()))
+        self.check_websocket_origin(Some(route))
+    }
+
+    /// Browsers let any page open a WebSocket and read from it, and tell only where the page is from (RFC 6455, section 10.2):
+    /// nobody but the gateway keeps a foreign one out.
+    fn check_websocket_origin(&self, route: Option<&Route>) -> Result<(), Rejection> {
+        if self.origin == RequestOrigin::Foreign && opens_websocket(self.request, route) {
+            return Err(Rejection::ForeignWebSocket);
+        }
+        Ok(())
     }
 
     /// Media type, query, and whether the records of a body can be counted. What is refused here stays charged.
@@ -397,6 +409,7 @@ impl<'a> Walk<'a> {
         }
         way.route.map_or(Ok(()), |route| check_method(route, self.request.method()))?;
         self.check_body_bound(way.route)?;
+        self.check_websocket_origin(way.route)?;
         self.admit_anonymous(charge_of(way.route), charge)?;
         self.validate(way.route)?;
         Ok(Action::Forward(forward))

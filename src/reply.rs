@@ -33,6 +33,8 @@ pub enum Rejection {
     InsufficientScope(Vec<String>),
     /// A preflight from an origin that is not allowed.
     OriginNotAllowed,
+    /// A WebSocket from an origin that is not allowed.
+    ForeignWebSocket,
     /// Nothing there.
     NotFound,
     /// The path is known, the method is not allowed on it.
@@ -136,7 +138,7 @@ impl Rejection {
             }
             Self::InvalidToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token", "Unauthorized"),
             Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "insufficient_scope", "Forbidden"),
-            Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin_not_allowed", "Forbidden"),
+            Self::OriginNotAllowed | Self::ForeignWebSocket => (StatusCode::FORBIDDEN, "origin_not_allowed", "Forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not Found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout"),
@@ -176,6 +178,7 @@ impl Rejection {
             Self::BadUpstream | Self::NoUpstream | Self::UpstreamTimeout => Outcome::UpstreamFailed,
             Self::InvalidRequest(_)
             | Self::InvalidParameter { .. }
+            | Self::ForeignWebSocket
             | Self::NotFound
             | Self::MethodNotAllowed(_)
             | Self::RequestTimeout
@@ -222,6 +225,7 @@ impl Rejection {
             Self::InvalidToken(_) => Cow::Borrowed("the token is not acceptable here"),
             Self::InsufficientScope(scopes) => Cow::Owned(format!("one of these scopes is needed: {}", scopes.join(" "))),
             Self::OriginNotAllowed => Cow::Borrowed("this origin may not call the API from a browser"),
+            Self::ForeignWebSocket => Cow::Borrowed("this origin may not open a WebSocket from a browser"),
             Self::NotFound => Cow::Borrowed("there is nothing at this path"),
             Self::MethodNotAllowed(allow) => Cow::Owned(format!("allowed: {}", allow.to_str().unwrap_or_default())),
             Self::RequestTimeout => Cow::Borrowed("the request came too slowly"),
@@ -338,6 +342,7 @@ impl Rejection {
             Self::InvalidRequest(_)
             | Self::InvalidParameter { .. }
             | Self::OriginNotAllowed
+            | Self::ForeignWebSocket
             | Self::NotFound
             | Self::RequestTimeout
             | Self::BodyTooLarge(_)

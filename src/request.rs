@@ -110,6 +110,25 @@ impl<'a> Request<'a> {
         first && lengths.next().is_none()
     }
 
+    /// Whether `Connection` names a few tokens, and nothing that says where a request goes or whence it comes: no connection has a say
+    /// in that, and a proxy that removed it would forward another request (RFC 9110, section 7.6.1).
+    #[must_use]
+    pub fn has_plain_connection(&self) -> bool {
+        const MOST_OPTIONS: usize = 9;
+        const NEVER_NAMED: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+        let fields = self.headers().get_all(header::CONNECTION).iter();
+        let options = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let is_plain = |option: &[u8]| {
+            option.iter().all(is_token) && NEVER_NAMED.iter().all(|never| !option.eq_ignore_ascii_case(never.as_bytes()))
+        };
+        let mut count = 0;
+        options.filter(|option| !option.is_empty()).all(|option| {
+            count += 1;
+            count <= MOST_OPTIONS && is_plain(option)
+        })
+    }
+
     /// Bytes of all names and values, with four for the separators of each field.
     #[must_use]
     pub fn header_bytes(&self) -> usize {

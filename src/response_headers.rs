@@ -83,7 +83,7 @@ pub fn foreign<'a>(headers: &'a HeaderMap, gateway: &'a Gateway) -> impl Iterato
 const HOP_BY_HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authenticate", "upgrade", "trailer"];
 
 /// What `Connection` names, but for the framing.
-fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
+pub fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
     const FRAMING: [HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let fields = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named = fields.flat_map(|field| field.split(',')).filter_map(|name| name.trim().parse().ok());

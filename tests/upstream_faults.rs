@@ -2,7 +2,7 @@
 //! cut short after it, or gets the one answer that the bytes mean; and nobody after it gets anything of it.
 //!
 //! Each fault meets each way through the gateway: without a body, with one that is held, with one that is streamed, with a `Connection`
-//! that takes the framework's own way, each over HTTP/1 and HTTP/2.
+//! that names a field, each over HTTP/1 and HTTP/2.
 #![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
 mod support;
@@ -17,7 +17,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use support::{Backend, Call, Gate, JSON, World, assert_decorated};
+use support::{Backend, Call, Gate, JSON, World, assert_decorated, request};
 use ways::{Answer, Way};
 
 /// `response_timeout` here, and how much longer an answer may take on a busy machine.
@@ -27,12 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// One worker, so that all connections to the upstream are in one pool: what one leaves behind the next would find.
 fn world(backend: Backend) -> World {
     World::behind(backend, |setup| {
-        setup
-            .upstream(&format!("response_timeout = \"{}ms\"", TIMEOUT.as_millis()))
-            // While a body is streamed, the time for the answer is longer than that for the body.
-            .with(
-                "[bounds]\nbody_timeout = \"1s\"\n[server]\nthreads = 1\n[limits]\nper_user = { rate = 100000, burst = 100000 }",
-            )
+        setup.upstream(&format!("response_timeout = \"{}ms\"", TIMEOUT.as_millis())).with(
+            "[bounds]\nbody_timeout = \"1s\"\n[server]\nthreads = 1\n[limits]\nper_user = { rate = 100000, burst = 100000 }",
+        )
     })
 }
 
@@ -119,7 +116,7 @@ of_way! {
     no_fault_is_passed_on_to_who_sends_a_small_body: Small,
     no_fault_is_passed_on_to_who_sends_a_large_body: Large,
     no_fault_is_passed_on_to_who_sends_in_chunks: Chunks,
-    no_fault_is_passed_on_on_the_frameworks_way: Nominating,
+    no_fault_is_passed_on_to_who_names_fields_of_the_connection: Nominating,
     no_fault_is_passed_on_over_http_2: Http2Get,
     no_fault_is_passed_on_to_a_large_body_of_http_2: Http2Large,
 }
@@ -199,11 +196,30 @@ fn an_answer_before_the_end_of_the_body_reaches_the_client() {
     }
 }
 
+/// So does one of a server that then reads no further, and neither resets nor ends the connection.
+#[test]
+fn an_answer_of_a_server_that_reads_no_further_reaches_the_client() {
+    let backend = Backend::scripted(|call| match call.head.target.as_str() {
+        "/api/v1/refused" => {
+            call.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}");
+            Gate::default().wait_for(Duration::from_secs(5));
+            call.close();
+        }
+        _ => echo(call),
+    });
+    let world = world(backend);
+    let body = vec![b' '; 8 << 20];
+    let mut client = world.gateway.connect();
+    client.try_send(&request("POST", "/prod/api/refused", &[world.auth(), JSON], &body[..]));
+    let response = client.read_response("POST");
+    assert_eq!((response.status, response.text().as_str(), response.only("Connection")), (413, "{}", "close"));
+    assert_no_mix_up(&world, "an answer before the end");
+}
+
 /// A head that never ends, a byte at a time: `response_timeout` is for the whole of it.
 #[test]
 fn a_head_that_is_dribbled_is_a_504_in_its_time() {
-    // The framework's own way bounds each reading only: README, known limits.
-    for way in [Way::Get, Way::Small, Way::Http2Get] {
+    for way in [Way::Get, Way::Small, Way::Large, Way::Chunks, Way::Nominating, Way::Http2Get, Way::Http2Large] {
         let backend = Backend::scripted(|call| match call.head.target.as_str() {
             "/api/v1/dribbling" => {
                 call.read_body();

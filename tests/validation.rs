@@ -36,9 +36,9 @@ enum Way {
     Told,
     /// In chunks of this many bytes, each sent by itself.
     Chunks(usize),
-    /// The same, not by the short way.
+    /// The same, with a field named in `Connection`.
     UnusualChunks(usize),
-    /// `Content-Length`, not by the short way.
+    /// `Content-Length`, with a field named in `Connection`.
     UnusualTold,
     /// HTTP/2, the length told or not, in this many frames (a server need not bear many small ones).
     Http2 { told: bool, frames: usize },

@@ -296,6 +296,8 @@ pub struct Route {
     pub records: Option<Arc<RecordRules>>,
     /// Longest request body in bytes.
     pub body: u64,
+    /// WebSocket is let through.
+    pub upgrade: bool,
     /// Where it goes.
     pub upstream: UpstreamIndex,
     /// To the response head; instead of the upstream's.

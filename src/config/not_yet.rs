@@ -36,7 +36,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     key("upstreams.*.read_timeout", "remove it; `response_timeout` also bounds the time between two reads of a response body"),
     key("upstreams.*.tls", "remove it; https servers are verified against the system's trust"),
     key("upstreams.*.circuit_breaker", "remove it"),
-    value("routes.upgrade", "true", "remove it"),
     key("tracing", "remove it; `traceparent` is passed on"),
 ];
 

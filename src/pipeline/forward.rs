@@ -5,7 +5,7 @@ use crate::{
     config::{Gateway, Route, RouteAuth},
     limit::BulkSlot,
     request::Request,
-    upstream::UpstreamIndex,
+    upstream::{UpstreamIndex, websocket},
     validate::RecordCounter,
 };
 use bytes::Bytes;
@@ -36,6 +36,7 @@ pub struct Forward {
     body_bound: u64,
     records: Option<RecordCounter>,
     response_timeout: Option<Duration>,
+    websocket: bool,
 }
 
 /// Where a request is to go, found before anybody is let through.
@@ -78,6 +79,7 @@ impl Forward {
             body_bound: way.route.map_or(gateway.bounds.body, |route| route.body),
             records: way.route.and_then(|route| route.records.as_ref()).map(|rules| RecordCounter::new(Arc::clone(rules))),
             response_timeout: way.route.and_then(|route| route.response_timeout),
+            websocket: opens_websocket(request, way.route),
         }
     }
 
@@ -122,10 +124,22 @@ impl Forward {
         self.response_timeout
     }
 
+    /// The upstream may be asked to go on as a WebSocket.
+    #[must_use]
+    pub fn websocket(&self) -> bool {
+        self.websocket
+    }
+
     /// The place among the user's bulk requests in flight; held until the exchange ends.
     pub fn take_bulk(&mut self) -> Option<BulkSlot> {
         self.bulk.take()
     }
+}
+
+/// Whether the request begins a WebSocket where one may be. Anything else that asks for another protocol is taken for what it is
+/// without that (RFC 9110, section 7.8).
+pub(super) fn opens_websocket(request: &Request<'_>, route: Option<&Route>) -> bool {
+    route.is_some_and(|route| route.upgrade) && websocket::is_opening(request.parts, request.has_body)
 }
 
 /// One allocation, which the request towards the upstream then shares.

@@ -1,6 +1,6 @@
 //! Request bodies: what of them is read before the request goes on, and what passes after it.
 
-use super::{ctx::Ctx, direct};
+use super::ctx::Ctx;
 use crate::{pipeline::Forward, reply::Rejection, token::TokenEndpoint, validate::RecordsError};
 use bytes::{Bytes, BytesMut};
 use http::{Version, header};
@@ -8,7 +8,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use std::time::Duration;
 
-/// The framework holds a body of at most this many bytes (its `BODY_BUF_LIMIT`).
+/// A body of at most so many bytes is held until all of it is there.
 const LONGEST_HELD: u64 = 64 * 1024;
 
 /// The length that the head tells.
@@ -23,43 +23,32 @@ pub fn told_length(session: &Session) -> Option<u64> {
 /// # Errors
 /// The client is gone, or paused for longer than `body_timeout`.
 pub async fn take_in(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
-    let body_timeout = ctx.gateway.bounds.body_timeout;
-    match told_length(session) {
-        Some(length) if length <= LONGEST_HELD => {
-            ask_for_it(session).await?;
-            // The framework's means for retries, and its only one to read a body whichever way it takes then.
-            session.as_downstream_mut().enable_retry_buffering();
-            while read_part(session, body_timeout).await?.is_some() {}
-            let body = session.as_downstream().get_retry_buffer().unwrap_or_default();
-            Ok(ctx.records.take().map_or(Ok(()), |records| records.judge(&body)).map_err(Rejection::from))
-        }
-        // The framework drops what it holds once that is too much. Only the short way takes a body from elsewhere, should it
-        // prove to be whole; what cannot go that way is judged while it is streamed.
-        None if ctx.records.is_some() && direct::suits(session, true) => take_in_beginning(session, ctx, body_timeout).await,
-        Some(_) | None => Ok(Ok(())),
-    }
+    ctx.streamed = match told_length(session) {
+        Some(length) => length > LONGEST_HELD,
+        None => ctx.records.is_none(),
+    };
+    if ctx.streamed { Ok(Ok(())) } else { take_in_beginning(session, ctx).await }
 }
 
-/// The whole body if it is not longer than what is held of others, else so much of it, and the rest of what came with it.
-async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx, body_timeout: Duration) -> Result<Result<(), Rejection>> {
+/// The whole body if it is short enough to be held, else so much of it, and the rest of what came with it.
+async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
     ask_for_it(session).await?;
+    let body_timeout = ctx.gateway.bounds.body_timeout;
     let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
-    let mut body = BytesMut::new();
-    while body.len() as u64 <= LONGEST_HELD {
-        let Some(part) = read_part(session, body_timeout).await? else {
-            // The framework may not call it done: in HTTP/2 trailers are yet to be read.
-            ctx.has_whole = true;
-            break;
-        };
-        body.extend_from_slice(&part);
+    let (mut body, mut whole) = (BytesMut::new(), false);
+    while !whole && body.len() as u64 <= LONGEST_HELD {
+        // The framework may not call it done: in HTTP/2 trailers are yet to be read.
+        let part = read_part(session, body_timeout).await?;
+        whole = part.is_none();
+        body.extend_from_slice(&part.unwrap_or_default());
         if body.len() as u64 > bound {
             return Ok(Err(Rejection::BodyTooLarge(bound)));
         }
     }
-    ctx.has_whole |= session.as_downstream_mut().is_body_done();
+    ctx.streamed = !whole && !session.as_downstream_mut().is_body_done();
     let judged = match &mut ctx.records {
-        Some(records) => records.read(&body).and_then(|()| if ctx.has_whole { records.finish() } else { Ok(()) }),
-        None => Ok(()),
+        Some(records) if ctx.streamed => records.read(&body),
+        _ => ctx.records.take().map_or(Ok(()), |records| records.judge(&body)),
     };
     ctx.held = Some(body.freeze());
     Ok(judged.map_err(Rejection::from))
@@ -68,11 +57,11 @@ async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx, body_timeout: D
 /// Lets the next part of a streamed body pass to the server, behind what was taken in of it before; `end`: it is the last.
 ///
 /// # Errors
-/// The body is refused: it is over its bound, or what must read it refuses. The server has not had all of it, and the
-/// framework ends the connection to it.
+/// The body is refused: it is over its bound, or what must read it refuses. The server has not had all of it, and its
+/// connection must end.
 pub fn let_pass(told_length: Option<u64>, body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
-    // An HTTP/2 upload may end with an empty frame. The framework would write it to an HTTP/1 server as a last chunk, and
-    // then its own last chunk after it: bytes that the server reads as the beginning of the next user's request.
+    // An HTTP/2 upload may end with an empty frame. Written to an HTTP/1 server it would be a last chunk, with another after it: bytes
+    // that the server reads as the beginning of the next user's request.
     if end && body.as_ref().is_some_and(Bytes::is_empty) {
         *body = None;
     }
@@ -138,7 +127,7 @@ async fn ask_for_it(session: &mut Session) -> Result<()> {
 }
 
 /// The framework bounds this wait in HTTP/1 only.
-async fn read_part(session: &mut Session, body_timeout: Duration) -> Result<Option<Bytes>> {
+pub async fn read_part(session: &mut Session, body_timeout: Duration) -> Result<Option<Bytes>> {
     match tokio::time::timeout(body_timeout, session.as_downstream_mut().read_request_body()).await {
         Ok(part) => part.map_err(Error::into_down),
         Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the client paused within its body").into_down()),

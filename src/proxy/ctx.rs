@@ -52,6 +52,8 @@ pub struct Ctx {
     /// What a hook found wrong before it raised an error.
     pub(super) failure: Option<Rejection>,
     pub(super) request_bytes: u64,
+    /// Bytes of a WebSocket towards the client.
+    pub(super) tunnelled: u64,
     pub(super) server_host: Option<HeaderValue>,
     pub(super) upstream_began_ns: Option<u64>,
     /// When the server of this attempt was chosen.
@@ -67,18 +69,16 @@ pub struct Ctx {
     pub(super) decided: Now,
     /// A body follows the head.
     pub(super) has_body: bool,
-    /// All of it has been taken in.
-    pub(super) has_whole: bool,
     /// What is wrong with the head that the request's stands for.
     pub(super) fault: Option<HeadFault>,
     /// The service account at the token endpoint.
     pub(super) account: Option<String>,
     pub(super) retries: u32,
-    /// The request's body is sent on as it comes.
+    /// The request's body is sent on as it comes, behind what is held of it.
     pub(super) streamed: bool,
     /// Reads the body; there is none where bodies are not read.
     pub(super) records: Option<RecordCounter>,
-    /// Of a body of unknown length, what was taken in before a server was asked and has not been sent on.
+    /// What of the body was taken in before a server was asked; all of it, unless the rest is streamed.
     pub(super) held: Option<Bytes>,
     /// Its listener only redirects to https.
     pub(super) redirect_only: bool,
@@ -127,6 +127,7 @@ impl Ctx {
             policy: None,
             failure: None,
             request_bytes: 0,
+            tunnelled: 0,
             server_host: None,
             upstream_began_ns: None,
             chosen_ns: 0,
@@ -137,7 +138,6 @@ impl Ctx {
             waited_ns: 0,
             decided: began,
             has_body: false,
-            has_whole: false,
             fault: None,
             account: None,
             retries: 0,

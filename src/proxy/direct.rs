@@ -1,49 +1,35 @@
-//! The short way to an upstream, for the requests that most are: without a body or with one that is held, over HTTP/1.1 or
-//! HTTP/2, to an HTTP/1 server.
+//! Forwards a request to an HTTP/1 server and passes the response on.
 //!
-//! The framework's own way joins two halves by channels, clones the head with its spelling and takes the client's connection
-//! down after any failure. Here one loop reads the server and watches the client. The connections, their pool, the reading and
-//! the validation of responses are the framework's all the same, and choosing, dressing, retrying and judging failures are what
-//! the general way does: everything that needs more (streamed bodies, upgrades, unusual connection options) takes that way.
+//! The framework's own way joins two halves by channels, clones the head with its spelling, takes the client's connection down after
+//! any failure, and bounds each reading but no whole head. Here one loop reads both sides ([`Talk`]). The connections, the reading and the
+//! validation of responses are the framework's all the same.
+//!
+//! Invariants: what is sent to a server is framed by what was understood. A request is sent again only if nothing of its body
+//! was, and no answer to it seen. Once a WebSocket is agreed upon, both its connections are taken out of the framework's hands.
 
 use super::{
+    bodies::{told_length, waits_to_be_asked},
     ctx::Ctx,
+    guard::take_over,
     idle,
     phases::{Phases, dress_request, final_status},
+    talk::{Passed, Talk, send},
+    tunnel::{self, Carried, Side},
 };
-use crate::response_headers::decimal;
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use crate::{
+    pipeline::Forward,
+    response_headers::{decimal, nominated},
+    upstream::websocket,
+};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use pingora_core::{
-    Error, ErrorSource, ErrorType, Result,
-    protocols::http::{HttpTask, v1::client::HttpSession},
+    Error, ErrorSource, Result,
+    protocols::http::v1::client::HttpSession,
     upstreams::peer::{HttpPeer, Peer},
 };
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use pingora_timeout::timeout;
-use std::time::Duration;
-
-/// Whether a request can go the short way: in origin form, its body (if it is of a kind that has one) held whole, nothing asked
-/// of the connection beyond keeping or closing it.
-pub fn suits(session: &Session, has_body: bool) -> bool {
-    let head = session.req_header();
-    let headers = &head.headers;
-    let usual = |value: &http::HeaderValue| {
-        value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
-    };
-    let fits = if has_body {
-        matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
-    } else {
-        matches!(head.method, Method::GET | Method::HEAD | Method::DELETE)
-    };
-    fits && matches!(head.version, Version::HTTP_11 | Version::HTTP_2)
-        && head.raw_path().starts_with(b"/")
-        && headers.get_all(header::CONNECTION).iter().all(usual)
-        && !headers.contains_key(header::UPGRADE)
-        // A body that came in chunks goes on with its length.
-        && (has_body || !headers.contains_key(header::TRANSFER_ENCODING))
-}
 
 /// What became of one attempt.
 enum Attempt {
@@ -59,13 +45,13 @@ impl Phases {
     /// Sends the request and passes the response on, or answers that it failed.
     ///
     /// # Errors
-    /// The client is gone, or a response that had begun cannot be ended: its connection must not be used again.
-    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx, body: Option<Bytes>) -> Result<()> {
+    /// The client is gone or its body refused, or a response that had begun cannot be ended: its connection must not be used again.
+    pub(super) async fn forward_directly(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         loop {
             let (error, again) = match self.choose_server(ctx) {
                 // No address is known: asking again at once finds the same.
                 Err(error) => (error, false),
-                Ok(peer) => match self.attempt(session, ctx, &peer, body.as_ref()).await? {
+                Ok(peer) => match self.attempt(session, ctx, &peer).await? {
                     Attempt::Done => return Ok(()),
                     Attempt::Unsent(error) => (error, Self::may_retry(ctx)),
                     Attempt::Failed(error) => {
@@ -82,8 +68,8 @@ impl Phases {
         }
     }
 
-    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer, body: Option<&Bytes>) -> Result<Attempt> {
-        let head = Self::request_head(session, ctx, body)?;
+    async fn attempt(&self, session: &mut Session, ctx: &mut Ctx, peer: &HttpPeer) -> Result<Attempt> {
+        let head = Self::request_head(session, ctx)?;
         // Connecting, with TLS in it, has a future many times the size of all others here: apart, and only when it is needed.
         let stream = match idle::take(peer.reuse_hash(), ctx.chosen_ns) {
             Some(stream) => stream,
@@ -98,20 +84,17 @@ impl Phases {
         if let Err(error) = server.write_request_header(Box::new(head)).await {
             return Ok(Attempt::Failed(error.into_up()));
         }
-        if let Some(body) = body {
+        if let Some(body) = ctx.held.clone().filter(|_| !ctx.streamed) {
             // From here on the server may have seen it: such a request is not sent again.
             ctx.request_bytes = body.len() as u64;
-            if let Err(error) = send_body(&mut server, body).await {
-                return Ok(Attempt::Failed(error.into_up()));
+            if let Err(error) = send(&mut server, Some(body), true).await {
+                return Ok(Attempt::Failed(error));
             }
         }
-        match self.pass_on(session, ctx, &mut server).await {
-            Ok(()) => {
-                let announced = server.resp_header().and_then(|head| idle::announced(&head.headers));
-                server.respect_keepalive();
-                if let Some(stream) = server.reuse().await {
-                    idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default(), announced);
-                }
+        let sending = ctx.streamed;
+        match Talk::new(self, session, ctx, &mut server, sending).carry().await {
+            Ok(passed) => {
+                self.end(session, ctx, server, peer, passed).await;
                 Ok(Attempt::Done)
             }
             // Nothing of a response is with the client: it can still be told, or another server asked.
@@ -122,89 +105,82 @@ impl Phases {
         }
     }
 
-    /// The head for the server: the client's without what concerned its connection, dressed.
-    fn request_head(session: &Session, ctx: &Ctx, body: Option<&Bytes>) -> Result<RequestHeader> {
+    /// What becomes of the server's connection.
+    async fn end(&self, session: &mut Session, ctx: &mut Ctx, mut server: HttpSession, peer: &HttpPeer, passed: Passed) {
+        match passed {
+            Passed::Whole => {
+                let announced = server.resp_header().and_then(|head| idle::announced(&head.headers));
+                server.respect_keepalive();
+                if let Some(stream) = server.reuse().await {
+                    idle::put(peer.reuse_hash(), stream, ctx.upstream_ended_ns.unwrap_or_default(), announced);
+                }
+            }
+            Passed::Spent => server.shutdown().await,
+            Passed::Switched => Box::pin(self.tunnel(session, ctx, server, peer)).await,
+        }
+    }
+
+    /// Carries a WebSocket to its end.
+    async fn tunnel(&self, session: &mut Session, ctx: &mut Ctx, mut server: HttpSession, peer: &HttpPeer) {
+        // What the server sent right behind its head, if anything; that is not waited for.
+        let early = tokio::select! {
+            biased;
+            part = server.read_body_bytes() => part.ok().flatten(),
+            () = std::future::ready(()) => None,
+        };
+        let Some(client) = take_over(session).await else { return };
+        let client = Side { taken: client, write_timeout: ctx.gateway.bounds.write_timeout };
+        let early = early.map_or_else(BytesMut::new, |part| BytesMut::from(&part[..]));
+        let write_timeout = peer.options.write_timeout.unwrap_or(client.write_timeout);
+        let server = Side { taken: (server.into_inner(), early), write_timeout };
+        let mut carried = Carried::default();
+        tunnel::carry(client, server, &mut carried).await;
+        (ctx.request_bytes, ctx.tunnelled) = (carried.up, carried.down);
+        ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
+    }
+
+    /// The head for the server: the client's without what concerned its connection, framed and dressed.
+    fn request_head(session: &Session, ctx: &Ctx) -> Result<RequestHeader> {
         let from = session.req_header();
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = from.method.clone();
         parts.version = Version::HTTP_11;
         parts.headers = from.headers.clone();
         strip_hop_by_hop(&mut parts.headers);
-        if let Some(body) = body {
-            parts.headers.insert(header::CONTENT_LENGTH, decimal(body.len() as u64));
-        }
+        frame(&mut parts.headers, session, ctx);
         dress_request(session, &mut parts, ctx)?;
+        if ctx.forward.as_ref().is_some_and(Forward::websocket) {
+            switch(&mut parts.headers);
+        }
         Ok(RequestHeader::from(parts))
     }
+}
 
-    /// Reads the response and writes it, watching for a client that leaves.
-    async fn pass_on(&self, session: &mut Session, ctx: &mut Ctx, server: &mut HttpSession) -> Result<()> {
-        // To the end of the head, however it comes: a server that sends a byte now and then would pass a bound on each reading.
-        let (whole, since_ns) = (server.read_timeout.take(), self.shared.clock.monotonic_ns());
-        let mut head_left = whole;
-        loop {
-            let task = tokio::select! {
-                biased;
-                task = read_task(server, head_left) => task.map_err(Error::into_up)?,
-                left = session.as_downstream_mut().read_body_or_idle(true) => {
-                    return Err(left.err().unwrap_or_else(|| Error::new(ErrorType::ConnectionClosed)).into_down());
-                }
-            };
-            match task {
-                HttpTask::Header(mut head, end) => {
-                    if head.status.is_informational() {
-                        let waited = Duration::from_nanos(self.shared.clock.monotonic_ns().saturating_sub(since_ns));
-                        head_left = whole.map(|whole| whole.saturating_sub(waited));
-                    } else {
-                        (server.read_timeout, head_left) = (whole, None);
-                        frame(&mut head, session.req_header().method == Method::HEAD, end)?;
-                    }
-                    let passed_on = !head.status.is_informational();
-                    self.dress_response(session, &mut head, ctx)?;
-                    session.write_response_header(head, end && passed_on).await.map_err(Error::into_down)?;
-                    if end && passed_on {
-                        return Ok(());
-                    }
-                }
-                HttpTask::Body(data, end) => {
-                    if end {
-                        ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
-                    }
-                    let data = data.filter(|data| end || !data.is_empty());
-                    if data.is_some() || end {
-                        session.write_response_body(data, end).await.map_err(Error::into_down)?;
-                    }
-                    if end {
-                        return Ok(());
-                    }
-                }
-                HttpTask::Done | HttpTask::Trailer(_) => {
-                    return session.write_response_body(None, true).await.map_err(Error::into_down);
-                }
-                HttpTask::UpgradedBody(..) => {
-                    return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for").into_up());
-                }
-                HttpTask::Failed(error) => return Err(error.into_up()),
-            }
-        }
+/// One length, or chunks; and whether the server is to say first that it wants the body.
+fn frame(headers: &mut HeaderMap, session: &Session, ctx: &Ctx) {
+    let length = match (&ctx.held, ctx.streamed) {
+        (Some(held), false) => Some(held.len() as u64),
+        (_, true) => told_length(session),
+        // RFC 9110, section 8.6: where a method means a body, that there is none is told too.
+        (None, false) => matches!(session.req_header().method, Method::POST | Method::PUT | Method::PATCH).then_some(0),
+    };
+    match length {
+        Some(length) => drop(headers.insert(header::CONTENT_LENGTH, decimal(length))),
+        None if ctx.streamed => drop(headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
+        None => {}
+    }
+    if ctx.streamed && ctx.held.is_none() && waits_to_be_asked(session) {
+        headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
     }
 }
 
-/// What the server sends next, within `left` if that is bounded here and not by the time between two readings.
-async fn read_task(server: &mut HttpSession, left: Option<Duration>) -> Result<HttpTask> {
-    let Some(left) = left else { return server.read_response_task().await };
-    match timeout(left, server.read_response_task()).await {
-        Ok(task) => task,
-        Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the response head does not end")),
-    }
+/// What both sides of a WebSocket write (RFC 6455, section 4).
+pub(super) fn switch(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(websocket::WEBSOCKET));
 }
 
-async fn send_body(server: &mut HttpSession, body: &Bytes) -> Result<()> {
-    server.write_body(body).await?;
-    server.finish_body().await.map(|_| ())
-}
-
-/// RFC 9110, section 7.6.1. `Connection` names nothing beyond itself here, or the request goes the general way.
+/// RFC 9110, section 7.6.1, and what is said anew.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let of_the_connection = |name: &&header::HeaderName| {
         matches!(
@@ -212,29 +188,19 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
             "connection"
                 | "keep-alive"
                 | "proxy-connection"
+                | "upgrade"
                 | "te"
                 | "trailer"
                 | "proxy-authorization"
                 | "proxy-authenticate"
                 | "http2-settings"
-                // The length is that of what is held; a client that waited to be asked for its body was asked.
                 | "content-length"
                 | "transfer-encoding"
                 | "expect"
         )
     };
-    let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().collect();
+    let names: Vec<_> = headers.keys().filter(of_the_connection).cloned().chain(nominated(headers)).collect();
     for name in names {
         headers.remove(name);
     }
-}
-
-/// A body that ends with the server's connection is passed on in chunks, so that the client's can be kept.
-fn frame(head: &mut ResponseHeader, is_head: bool, end: bool) -> Result<()> {
-    let bodiless = is_head || end || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let framed = head.headers.contains_key(header::TRANSFER_ENCODING) || head.headers.contains_key(header::CONTENT_LENGTH);
-    if !bodiless && !framed {
-        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-    }
-    Ok(())
 }

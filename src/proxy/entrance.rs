@@ -1,8 +1,8 @@
 //! What a listener's next connection meets: TLS, and the application with its options. Both belong to a configuration and are
 //! replaced by a reload; a connection keeps those that it met.
 //!
-//! The framework's proxies, with their pools of connections to the servers, live as long as the process. What they would fix at
-//! the start is not left to them: the options of connections are given by [`App`], and retries are counted by the phases.
+//! The framework's proxies live as long as the process. What they would fix at the start is not left to them: the options of
+//! connections are given by [`App`].
 
 use super::{
     guard::{Guarding, Http2},
@@ -14,7 +14,6 @@ use super::{
 use crate::{
     config::{Gateway, Listener, ListenerAddress},
     observe::Metrics,
-    upstream::UpstreamSettings,
 };
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -26,9 +25,6 @@ use pingora_core::{
 };
 use pingora_proxy::HttpProxy;
 use std::{net::IpAddr, sync::Arc};
-
-/// Idle connections that the framework keeps to the servers, for what is not forwarded directly.
-const UPSTREAM_POOL: usize = 1024;
 
 /// What a connection is served by.
 pub struct Entrance<A> {
@@ -134,13 +130,7 @@ struct Proxies {
 
 impl Proxies {
     fn new(shared: &Arc<Shared>, threads: usize) -> Self {
-        let conf = Arc::new(ServerConf {
-            threads,
-            // The framework counts attempts; whether another is made, the phases decide by the request's own configuration.
-            max_retries: UpstreamSettings::MOST_RETRIES as usize + 1,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            ..ServerConf::default()
-        });
+        let conf = Arc::new(ServerConf { threads, ..ServerConf::default() });
         // Connects, with the same trust; what it could pool is kept by the workers (`idle`).
         let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))));
         let proxy = |redirect_only| {

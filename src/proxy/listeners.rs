@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::ListenerAddress;
 use pingora_core::{apps::ServerApp, listeners::tls::Acceptor, protocols::Stream};
-use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::sockopt::{self, socket_acceptconn};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -30,6 +30,10 @@ use tokio::{
 const BACKLOG: u32 = 4096;
 /// A TLS handshake has this long.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is silent for so long is asked whether anybody is there, and given up after so many questions without an answer.
+const SILENCE: Duration = Duration::from_secs(60);
+const PROBE_PAUSE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 5;
 /// Without a free file descriptor, accepting is tried again after this long.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,6 +58,7 @@ impl Bound {
                 // A restart must not wait for the old process' connections to be forgotten by the kernel.
                 socket.set_reuseaddr(true)?;
                 socket.bind(*address)?;
+                notice_the_gone(&socket)?;
                 Ok(Self::Tcp(socket.listen(BACKLOG)?.into_std()?))
             }
             // Owner and group: the reverse proxy in front is in the group.
@@ -110,6 +115,16 @@ impl AsFd for Bound {
             Self::Unix(listener) => listener.as_fd(),
         }
     }
+}
+
+/// A WebSocket may be silent for as long as it likes: only TCP itself finds out that the other side is gone. What is set on the
+/// listening socket holds for all that it accepts, and costs none of them a system call.
+fn notice_the_gone(socket: &TcpSocket) -> io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, SILENCE)?;
+    sockopt::set_tcp_keepintvl(socket, PROBE_PAUSE)?;
+    sockopt::set_tcp_keepcnt(socket, PROBES)?;
+    Ok(())
 }
 
 /// A socket file whose process is gone is replaced; one that somebody listens on is in use, and so is any other file.

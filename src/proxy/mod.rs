@@ -23,8 +23,10 @@ mod proxy_protocol;
 mod reload;
 mod server;
 mod shared;
+mod talk;
 mod tls;
 mod token_request;
+mod tunnel;
 mod upgrade;
 mod writer;
 

@@ -6,27 +6,12 @@ use crate::{
     reply::Rejection,
     upstream::{Server, UpstreamSettings},
 };
-use pingora_core::{
-    Error, ErrorSource, ErrorType,
-    protocols::TcpKeepalive,
-    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
-};
+use pingora_core::{Error, ErrorSource, ErrorType, protocols::TcpKeepalive, upstreams::peer::HttpPeer};
 use std::{net::SocketAddr, time::Duration};
 
-/// How much longer than the client the upstream is waited for while a body is streamed.
-const MARGIN: Duration = Duration::from_secs(1);
-
-/// A connection to one address of a server. `response_timeout` is the route's. `streamed` is the body time-out of a request
-/// whose body is sent on as it comes: the framework starts its clock anew with each part of the body, not at its end, so that a
-/// client that stalls would look like a server that does not answer, were that clock the shorter one.
+/// A connection to one address of a server. `response_timeout` is the route's.
 #[must_use]
-pub fn peer(
-    settings: &UpstreamSettings,
-    server: &Server,
-    address: SocketAddr,
-    response_timeout: Option<Duration>,
-    streamed: Option<Duration>,
-) -> HttpPeer {
+pub fn peer(settings: &UpstreamSettings, server: &Server, address: SocketAddr, response_timeout: Option<Duration>) -> HttpPeer {
     // With an empty name the framework would not verify the certificate at all; a server's host is never empty.
     let name = if server.address.tls { server.address.host.clone() } else { String::new() };
     let mut peer = HttpPeer::new(address, server.address.tls, name);
@@ -34,7 +19,7 @@ pub fn peer(
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     let to_head = response_timeout.unwrap_or(settings.response_timeout);
-    options.read_timeout = Some(streamed.map_or(to_head, |body_timeout| to_head.max(body_timeout + MARGIN)));
+    options.read_timeout = Some(to_head);
     options.write_timeout = Some(to_head);
     options.idle_timeout = Some(IDLE_TIMEOUT);
     options.tcp_keepalive = Some(TcpKeepalive {
@@ -44,7 +29,6 @@ pub fn peer(
         #[cfg(target_os = "linux")]
         user_timeout: Duration::from_secs(85),
     });
-    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer
 }
 

@@ -1,10 +1,10 @@
 //! Pingora's hooks: each converts, calls what decides, and writes what was decided.
 //!
-//! `request_filter` is the only hook where an answer is cheap and the connection lives, so all decisions are made there.
-//! `response_filter` sees forwarded responses only: early answers and failures are decorated by the writer.
+//! `request_filter` is the only hook where an answer is cheap and the connection lives, so all is decided and done there. Forwarded
+//! responses are decorated by `dress_response`, early answers and failures by the writer.
 
 use super::{
-    bodies::{let_pass, take_in, told_length},
+    bodies::take_in,
     client::client,
     ctx::{Ctx, Measured},
     direct, framing,
@@ -19,17 +19,16 @@ use crate::{
     reply::{Outcome, Rejection, Reply},
     request::header_bytes,
     response_headers::{REQUEST_ID, ResponseHeaders, foreign},
-    upstream::{Edit, Hop, edit_request, incoming_trace, server_host},
+    upstream::{Edit, Hop, edit_request, incoming_trace, server_host, websocket},
 };
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorSource, ErrorType, Result, connectors::TransportConnector, modules::http::HttpModules, upstreams::peer::HttpPeer,
 };
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 
 /// Most fields that are set on a request: six of identity, four of forwarding, trace, request id, via, host.
 const SET_ON_REQUESTS: usize = 14;
@@ -90,68 +89,9 @@ impl ProxyHttp for Phases {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
-        self.choose_server(ctx).map(Box::new)
-    }
-
-    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Box<Ctx>) -> Result<()> {
-        let mut parts = heads::take_request(head);
-        dress_request(session, &mut parts, ctx)?;
-        // The gateway has answered it: a body that the client waits to send is asked for here.
-        if parts.headers.contains_key(header::EXPECT) && (ctx.held.is_some() || session.as_downstream_mut().is_body_done()) {
-            parts.headers.remove(header::EXPECT);
-        }
-        *head = RequestHeader::from(parts);
-        Ok(())
-    }
-
-    async fn request_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Box<Ctx>,
-    ) -> Result<()> {
-        // Nothing is waited for but the server from here on.
-        ctx.streamed &= !end;
-        let_pass(told_length(session), body, end, ctx)
-    }
-
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Box<Ctx>) -> Result<()> {
-        self.dress_response(session, head, ctx)
-    }
-
-    fn response_body_filter(
-        &self,
-        _session: &mut Session,
-        _body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Box<Ctx>,
-    ) -> Result<Option<Duration>> {
-        if end {
-            ctx.upstream_ended_ns = Some(self.shared.clock.monotonic_ns());
-        }
-        Ok(None)
-    }
-
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Box<Ctx>, mut error: Box<Error>) -> Box<Error> {
-        // Nothing was sent: the request never reached a server, whatever its method.
-        let retry = Self::may_retry(ctx);
-        error.set_retry(retry);
-        error
-    }
-
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        session: &mut Session,
-        mut error: Box<Error>,
-        ctx: &mut Box<Ctx>,
-        _reused: bool,
-    ) -> Box<Error> {
-        let retry = Self::retries_after(&error, session, ctx);
-        error.set_retry(retry);
-        error
+    /// The framework asks only for what `request_filter` has not answered, and it answers all.
+    async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
+        Error::e_explain(ErrorType::InternalError, "nothing is left to be forwarded")
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Ctx>) -> FailToProxy {
@@ -174,7 +114,7 @@ impl ProxyHttp for Phases {
             ctx.gateway.metrics.upstream_took(forward.upstream(), took);
         }
         let request_bytes = ctx.request_bytes.max(session.body_bytes_read() as u64);
-        let response_bytes = session.body_bytes_sent() as u64;
+        let response_bytes = ctx.tunnelled + session.body_bytes_sent() as u64;
         // nginx's 499: the client left before there was an answer.
         let status = final_status(session).unwrap_or(if error.is_some() { 499 } else { 0 });
         ctx.record(session, &self.shared, &Measured { status, request_bytes, response_bytes, ended_ns, upstream_ns });
@@ -199,10 +139,6 @@ impl ProxyHttp for Phases {
 impl Phases {
     /// Counts a failure, and says what it means for the client: nothing when the client is gone.
     pub(super) fn judge_failure(error: &Error, ctx: &mut Ctx) -> Option<Rejection> {
-        // Its clock began anew with each part of the body: it is the client that has sent nothing for so long (see `peers`).
-        if ctx.streamed && *error.esource() == ErrorSource::Upstream && *error.etype() == ErrorType::ReadTimedout {
-            return Some(Rejection::RequestTimeout);
-        }
         let rejection = ctx.failure.take().or_else(|| peers::rejection(error));
         if let (Some(forward), ErrorSource::Upstream) = (&ctx.forward, error.esource()) {
             if !matches!(rejection, Some(Rejection::NoUpstream)) {
@@ -242,8 +178,7 @@ impl Phases {
         ctx.tried.insert(place);
         let server = &upstream.servers[place];
         ctx.server_host = server_host(&upstream.settings, server);
-        let streamed = ctx.streamed.then_some(ctx.gateway.bounds.body_timeout);
-        Ok(peers::peer(&upstream.settings, server, address, forward.response_timeout(), streamed))
+        Ok(peers::peer(&upstream.settings, server, address, forward.response_timeout()))
     }
 
     /// Makes the upstream's head the client's: bounded, without what is not the upstream's to say, decorated.
@@ -252,9 +187,9 @@ impl Phases {
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             ctx.upstream_status = Some(head.status.as_u16());
         }
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: no upgrade is ever forwarded.
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade").into_up());
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && let Err(what) = check_switch(session, head, ctx) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
         if let Err(what) = framing::settle(head) {
             ctx.failure = Some(Rejection::BadUpstream);
@@ -265,7 +200,7 @@ impl Phases {
             ctx.failure = Some(Rejection::BadUpstream);
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the response head is over its bound").into_up());
         }
-        if head.status.is_informational() {
+        if head.status.is_informational() && !switches {
             ctx.informational += 1;
             if ctx.informational > MOST_INFORMATIONAL {
                 return Err(Error::explain(ErrorType::InvalidHTTPHeader, "informational for ever").into_up());
@@ -288,11 +223,14 @@ impl Phases {
         headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
         // RFC 9112, section 6.1: who speaks HTTP/1.0 knows no chunks, and finds the end of the body in that of the connection.
-        if session.req_header().version == http::Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
+        if session.req_header().version == Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
             session.set_keepalive(None);
         }
+        if switches {
+            direct::switch(&mut parts.headers);
+        }
         // What the server speaks is between it and the gateway (RFC 9110, section 6.2).
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         *head = ResponseHeader::from(parts);
         Ok(())
     }
@@ -308,10 +246,14 @@ impl Phases {
         }
         ctx.fault = ctx.fault.or_else(|| marked_http2(session.req_header()));
         ctx.has_body = !session.as_downstream_mut().is_body_empty();
+        if websocket::is_opening(session.req_header().as_ref(), ctx.has_body) {
+            // What the client sends behind it is a WebSocket's, and never a request, whatever the answer is.
+            session.set_keepalive(None);
+        }
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);
         // RFC 9110, section 15.2: who speaks HTTP/1.0 would take them for the answer.
-        let is_http10 = session.req_header().version == http::Version::HTTP_10;
+        let is_http10 = session.req_header().version == Version::HTTP_10;
         session.as_downstream_mut().set_ignore_info_resp(is_http10);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
@@ -342,16 +284,11 @@ impl Phases {
             let began_ns = self.shared.clock.monotonic_ns();
             let judged = Box::pin(take_in(session, ctx)).await?;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
-            ctx.streamed = !(ctx.has_whole || session.as_downstream_mut().is_body_done());
             if let Err(rejection) = judged {
                 return Box::pin(self.reject(session, ctx, &rejection)).await;
             }
         }
-        let held = if ctx.streamed { None } else { ctx.held.take().or_else(|| session.as_downstream().get_retry_buffer()) };
-        if ctx.has_body == held.is_some() && direct::suits(session, held.is_some()) {
-            return self.forward_directly(session, ctx, held).await.map(|()| true);
-        }
-        Ok(false)
+        self.forward_directly(session, ctx).await.map(|()| true)
     }
 
     /// Counts a decision and keeps what the response and the record need of it.
@@ -435,6 +372,14 @@ pub(super) fn dress_request(session: &Session, parts: &mut http::request::Parts,
     };
     host.map(|host| parts.headers.insert(header::HOST, host));
     Ok(())
+}
+
+/// A 101 is passed on only to who asked for it, and only as a WebSocket.
+fn check_switch(session: &Session, head: &ResponseHeader, ctx: &Ctx) -> Result<(), &'static str> {
+    if !ctx.forward.as_ref().is_some_and(Forward::websocket) || head.version != Version::HTTP_11 {
+        return Err("101 without an upgrade");
+    }
+    websocket::check_agreement(&session.req_header().headers, &head.headers)
 }
 
 /// The status of the answer that was written, which "100 Continue" is not.

@@ -77,6 +77,7 @@ fn what_is_not_allowed_is_a_403() {
     let challenge = "www-authenticate: Bearer realm=\"stackflow\", error=\"insufficient_scope\", scope=\"a b/c.d\"";
     check(&scopes, 403, "insufficient_scope", "Forbidden", challenge);
     check(&Rejection::OriginNotAllowed, 403, "origin_not_allowed", "Forbidden", "");
+    check(&Rejection::ForeignWebSocket, 403, "origin_not_allowed", "Forbidden", "");
 }
 
 #[test]
@@ -204,6 +205,7 @@ fn all() -> Vec<Rejection> {
         Rejection::MissingToken,
         Rejection::InsufficientScope(vec!["a".to_owned()]),
         Rejection::OriginNotAllowed,
+        Rejection::ForeignWebSocket,
         Rejection::NotFound,
         Rejection::MethodNotAllowed(HeaderValue::from_static("GET")),
         Rejection::RequestTimeout,
@@ -274,6 +276,8 @@ fn every_rejection_has_an_outcome() {
         502 | 504 => Outcome::UpstreamFailed,
         308 => Outcome::Answered,
         _ => match rejection.row().1 {
+            // The request itself, and no preflight, is refused.
+            _ if matches!(rejection, Rejection::ForeignWebSocket) => Outcome::Rejected,
             "insufficient_scope" | "keys_unavailable" => Outcome::Unauthorized,
             "origin_not_allowed" => Outcome::Preflight,
             "no_upstream" => Outcome::UpstreamFailed,

@@ -77,6 +77,22 @@ fn a_length_is_a_number_that_fits() {
 }
 
 #[test]
+fn a_connection_names_a_few_tokens_and_nothing_that_is_not_its_own() {
+    let plain = |named: &str| Ask::new("GET /").with("connection", named).request().has_plain_connection();
+    for refused in
+        ["host", "close, HOST", "X-Forwarded-For", "x-forwarded-host,", "x-forwarded-proto", "\"host\"", "a b", ":path"]
+    {
+        assert!(!plain(refused), "{refused}");
+    }
+    assert!(!plain("a, b, c, d, e, f, g, h, i, j"));
+    assert!(!Ask::new("GET /").with("connection", "close").with("connection", "host").request().has_plain_connection());
+    for good in ["", "close", "keep-alive, Upgrade", ",, x-hop ,", "a, b, c, d, e, f, g, h, i"] {
+        assert!(plain(good), "{good}");
+    }
+    assert!(Ask::new("GET /").request().has_plain_connection());
+}
+
+#[test]
 fn fields_count_with_their_separators() {
     let bytes = |ask: &Ask| ask.request().header_bytes();
     let bare = Ask::new("GET /").without("host");

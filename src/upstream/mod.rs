@@ -3,6 +3,7 @@
 mod headers;
 mod select;
 mod settings;
+pub mod websocket;
 
 pub use headers::{Edit, Hop, edit_request, incoming_trace, server_host};
 pub use select::{Server, Tried, Upstream, UpstreamIndex, Upstreams};

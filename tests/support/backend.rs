@@ -235,6 +235,20 @@ impl Call {
         size > 0
     }
 
+    /// The next bytes behind the head, whatever they are; `None` at their end.
+    pub fn read_some(&mut self) -> Option<Vec<u8>> {
+        let bytes = self.stream.fill_buf().ok()?.to_vec();
+        self.stream.consume(bytes.len());
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Does nothing for so long, or until the gateway leaves or sends something.
+    pub fn pause(&mut self, pause: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(pause)).unwrap();
+        let _ = self.stream.get_ref().peek(&mut [0]);
+        self.stream.get_ref().set_read_timeout(None).unwrap();
+    }
+
     /// Answers nothing until the gateway gives up, and notes that.
     pub fn hang(&mut self) {
         let mut rest = [0; 4096];
@@ -318,9 +332,14 @@ pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 impl Gate {
     /// Waits for `open`.
     pub fn wait(&self) {
+        self.wait_for(DEADLINE);
+    }
+
+    /// Waits for `open`, for so long.
+    pub fn wait_for(&self, patience: Duration) {
         let (open, changed) = &*self.0;
         let guard = open.lock().unwrap();
-        drop(changed.wait_timeout_while(guard, DEADLINE, |open| !*open).unwrap());
+        drop(changed.wait_timeout_while(guard, patience, |open| !*open).unwrap());
     }
 
     /// Lets everybody through, from now on.

@@ -3,7 +3,7 @@
 use super::{WrittenApi, limits, upstreams};
 use crate::{
     config::{
-        Bounds, GENERAL_METHODS, Route, RouteAuth, not_yet,
+        Bounds, GENERAL_METHODS, Route, RouteAuth,
         report::{Fault, Placed},
         table::Table,
         value::{GIB, excerpt, non_empty, one_of, scope},
@@ -43,7 +43,7 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     let query = QueryRules::new(table.named_tables("query", |name, table| (name.to_owned(), parameter_rule(table))));
     let records = records(table, path.as_ref());
     let body = table.size("body", bounds.body, &(0..=1024 * GIB));
-    refuse_upgrade(table);
+    let upgrade = upgrade(table, &methods);
     let upstream = upstream(table, api, known);
     let range = Duration::from_millis(1)..=Duration::from_secs(3600);
     let response_timeout = table.duration_if_any("response_timeout", &range);
@@ -52,7 +52,21 @@ fn route(table: &Table<'_>, api: &WrittenApi, bounds: &Bounds, known: &[Upstream
     let (allow, line) = (allow(&methods), table.report().line_of(table.at()));
     Some(WrittenRoute {
         at,
-        route: Route { pattern, methods, allow, auth, scopes, limit, query, records, body, upstream, response_timeout, line },
+        route: Route {
+            pattern,
+            methods,
+            allow,
+            auth,
+            scopes,
+            limit,
+            query,
+            records,
+            body,
+            upgrade,
+            upstream,
+            response_timeout,
+            line,
+        },
     })
 }
 
@@ -127,11 +141,13 @@ fn records(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Option<Arc<R
     Some(Arc::new(RecordRules::new(max, resource.as_deref())))
 }
 
-fn refuse_upgrade(table: &Table<'_>) {
-    let refused = table.boolean("upgrade", false).then(|| not_yet::refused_value("routes.upgrade", "true")).flatten();
-    if let Some((at, fault)) = table.place_of("upgrade").zip(refused) {
-        table.fault(at, "upgrade", fault);
+/// RFC 6455, section 4.1: a WebSocket begins with GET.
+fn upgrade(table: &Table<'_>, methods: &[Method]) -> bool {
+    let upgrade = table.boolean("upgrade", false);
+    if upgrade && !methods.contains(&Method::GET) {
+        table.refuse("upgrade", "is of no use where GET is not allowed", "add \"GET\" to `methods`, or remove it");
     }
+    upgrade
 }
 
 fn upstream(table: &Table<'_>, api: &WrittenApi, known: &[UpstreamSettings]) -> UpstreamIndex {

@@ -19,7 +19,6 @@ fn these_are_not_in_this_version() {
         "upstreams.*.read_timeout",
         "upstreams.*.tls",
         "upstreams.*.circuit_breaker",
-        "routes.upgrade = true",
         "tracing",
     ];
     assert_eq!(listed, expected);
@@ -27,7 +26,7 @@ fn these_are_not_in_this_version() {
 
 #[test]
 fn a_refused_value_does_not_refuse_its_key() {
-    assert_eq!(refused_key("routes.upgrade"), None);
-    assert_eq!(refused_value("routes.upgrade", "false"), None);
+    assert_eq!(refused_key("upstreams.*.balance"), None);
+    assert_eq!(refused_value("upstreams.*.balance", "round_robin"), None);
     assert_eq!(refused_value("tracing", "true"), None);
 }

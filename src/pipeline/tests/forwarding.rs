@@ -135,3 +135,36 @@ fn a_proven_request_names_its_user_and_an_open_one_nobody() {
     let open = forwarded("", &Ask::new("GET /prod/api/v1/open").signed_in());
     assert!(open.principal().is_none());
 }
+
+const SOCKETS: &str = "[[routes]]\npath = \"/chat\"\nupgrade = true\n[[routes]]\npath = \"/hall\"\nupgrade = true\nauth = \"none\"\n\
+     [cors]\nallowed_origins = [\"https://app.test\"]\n";
+
+/// The opening of RFC 6455, section 1.2.
+fn opening(path: &str) -> Ask {
+    let ask = Ask::new(&format!("GET /prod/api/v1{path}")).with("upgrade", "websocket").with("connection", "Upgrade");
+    ask.with("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").with("sec-websocket-version", "13").signed_in()
+}
+
+#[test]
+fn a_websocket_from_a_foreign_origin_is_refused_and_costs_nothing() {
+    let world = World::new(SOCKETS);
+    for path in ["/chat", "/hall"] {
+        let ask = opening(path).with("origin", "https://evil.test");
+        assert_eq!(super::words(&world.ask(&ask)), "403 origin_not_allowed");
+        assert_eq!((world.spent(&ask).user, world.spent(&ask).global), (0, 0), "{path}");
+    }
+    check_with(SOCKETS, &opening("/chat").without("authorization").with("origin", "https://evil.test"), "401 missing_token");
+}
+
+#[test]
+fn a_websocket_is_one_only_where_it_is_allowed() {
+    let opens = |ask: Ask| forwarded(SOCKETS, &ask).websocket();
+    assert!(!opens(opening("/incidents")), "another route");
+    assert!(!opens(opening("/unheard")), "no route");
+    assert!(!opens(opening("/chat").without("upgrade")), "a request like any other");
+    assert!(!opens(opening("/chat").with("content-length", "2").with("content-type", "application/json")), "a body");
+    assert!(!opens(opening("/incidents").with("origin", "https://evil.test")), "a foreign origin's request, as it always was");
+    assert!(opens(opening("/chat")));
+    assert!(opens(opening("/chat").with("origin", "https://app.test")));
+    assert!(opens(opening("/hall").without("authorization")));
+}

@@ -4,6 +4,7 @@
 
 pub mod chunks;
 mod h2;
+mod handover;
 pub mod head;
 mod pace;
 mod serve;
@@ -11,5 +12,6 @@ pub mod stand_in;
 mod stream;
 
 pub use h2::{Http2, marked as marked_http2};
+pub use handover::{Taken, take_over};
 pub use serve::Guarding;
 pub use stream::{BodyRefused, MOST_LINGERING};

@@ -6,6 +6,7 @@
 
 use super::{
     chunks::{ChunkFault, Chunks},
+    handover::Owner,
     head::BodyFraming,
     pace::Pace,
 };
@@ -21,7 +22,7 @@ use std::{
     mem::{self, MaybeUninit},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -45,7 +46,7 @@ pub const MOST_LINGERING: usize = 64;
 
 /// A client's connection with the guard on it.
 pub struct Guarded {
-    /// `None` once it is taken to linger.
+    /// `None` once it is taken to linger, or given away.
     inner: Option<Stream>,
     /// Read from the client, and neither handed on nor understood yet.
     input: BytesMut,
@@ -57,6 +58,7 @@ pub struct Guarded {
     write_timeout: Duration,
     /// Runs while the client takes nothing of what is written.
     stuck: Option<Pin<Box<Sleep>>>,
+    pub(super) owner: Mutex<Owner>,
 }
 
 enum Framing {
@@ -104,7 +106,7 @@ impl Guarded {
     pub fn new(stream: Stream, clock: Clock, body_timeout: Duration, write_timeout: Duration) -> Self {
         let pace = Pace::new(body_timeout);
         let (inner, input, framing) = (Some(stream), BytesMut::new(), Framing::Between);
-        Self { inner, input, framing, ended: false, pace, clock, write_timeout, stuck: None }
+        Self { inner, input, framing, ended: false, pace, clock, write_timeout, stuck: None, owner: Mutex::default() }
     }
 
     /// What the client has sent and nobody has taken.
@@ -168,6 +170,9 @@ impl Guarded {
 
     /// Nothing of the body is left: whoever reads now wants to know whether the client leaves.
     fn poll_between(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.give_away() {
+            return Poll::Ready(Ok(()));
+        }
         while self.input.len() < AHEAD {
             if !ready!(self.poll_more(context))? {
                 // Whoever has sent another request waits for both answers, though it will not send a third.
@@ -175,6 +180,17 @@ impl Guarded {
             }
         }
         self.flush_before_wait(context)
+    }
+
+    /// To whom has asked for it: the connection and what was read of it.
+    fn give_away(&mut self) -> bool {
+        let owner = self.owner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if matches!(owner, Owner::Asked)
+            && let Some(inner) = self.inner.take()
+        {
+            *owner = Owner::Given((inner, mem::take(&mut self.input)));
+        }
+        self.inner.is_none()
     }
 
     /// Reading flushes what waits to be written; where nothing is read, that is done all the same.

@@ -171,12 +171,13 @@ limit = "none""#,
 }
 
 #[test]
-fn upgrades_are_not_in_this_version() {
+fn an_upgrade_without_get_is_refused() {
     check(
         r#"[[routes]]
 path = "/incidents"
+methods = ["POST"]
 upgrade = true"#,
-        r"3:11: routes.upgrade: `true` is not in this version; remove it",
+        r#"4:11: routes.upgrade: is of no use where GET is not allowed; add "GET" to `methods`, or remove it"#,
     );
 }
 
