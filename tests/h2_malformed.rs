@@ -15,7 +15,7 @@ type Field<'a> = (&'a [u8], &'a [u8]);
 /// What a request without fault begins with.
 const USUAL: [Field<'_>; 4] = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", LIST), (b":authority", b"api.test")];
 
-/// What comes of these fields: `400`, `reset`, `goaway`, or another status.
+/// What comes of these fields: `400`, `reset`, `goaway`, or another status. A 400 is one in JSON.
 fn outcome(client: &mut Http2, stream: u32, fields: &[Field<'_>], body: Option<&[u8]>) -> String {
     let end = if body.is_none() { END_STREAM } else { 0 };
     client.send(&frame(HEADERS, END_HEADERS | end, stream, &block_of_bytes(fields)));
@@ -32,6 +32,10 @@ fn outcome(client: &mut Http2, stream: u32, fields: &[Field<'_>], body: Option<&
             Next::Closed => return "closed".to_owned(),
             Next::Silence => return format!("silence after {status:?}"),
         }
+        if status == "400" {
+            let body: Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
+            assert_eq!((&body["status"], &body["code"]), (&Value::from(400), &Value::from("invalid_request")));
+        }
         if !status.is_empty() {
             return status;
         }
@@ -46,6 +50,13 @@ fn status_of(block: &[u8]) -> String {
         0x8d => "404".to_owned(),
         other => format!("{other:#x}"),
     }
+}
+
+/// Answered with a 400 in JSON, where the grammar of HTTP/2 leaves something to answer.
+fn answered(world: &World, what: &str, fields: &[Field<'_>]) {
+    let mut client = Http2::connect(world.gateway.address());
+    assert_eq!(outcome(&mut client, 1, fields, None), "400", "{what}");
+    refuse(world, what, fields, None);
 }
 
 /// Refused on a connection of its own, and not forwarded; what is right beside it is served.
@@ -81,6 +92,11 @@ impl Requests<'_> {
         let usual = USUAL.iter().map(|field| if field.0 == name { (field.0, value) } else { *field });
         let fields: Vec<_> = usual.chain([(&b"authorization"[..], self.world.bearer.as_bytes())]).collect();
         refuse(self.world, what, &fields, None);
+    }
+
+    /// As [`Self::refuse_with`], but answered.
+    fn answer_with(&self, what: &str, field: Field<'_>) {
+        answered(self.world, what, &[&USUAL[..], &[(b"authorization", self.world.bearer.as_bytes()), field]].concat());
     }
 
     /// The usual fields without this one.
@@ -131,6 +147,9 @@ fn values_hold_no_line_ends_and_no_nul() {
     for value in [&b"a\r\nb: c"[..], b"a\nb", b"a\rb", b"a\0b", b"\r", b"\n", b"\0", b"a\x01b", b"a\x7fb"] {
         requests.refuse_with(&format!("value {}", value.escape_ascii()), (b"x-test", value));
     }
+    for value in [&b" a"[..], b"a ", b"\ta", b"a\t"] {
+        requests.answer_with("space around a value", (b"x-test", value));
+    }
     for path in [&b"/prod/api/incidents HTTP/1.1\r\nX: y"[..], b"/prod/api/inci dents", b"/prod/api/a\tb", b"/a\0", b"prod/api"] {
         requests.refuse_instead(&format!("path {}", path.escape_ascii()), b":path", path);
     }
@@ -162,10 +181,11 @@ fn fields_of_the_connection_are_none_of_http2() {
 fn the_authority_is_one_and_plain() {
     let world = world();
     let requests = Requests { world: &world };
-    requests.refuse_with("another host", (b"host", b"other.test"));
-    requests.refuse_with("another port", (b"host", b"api.test:81"));
+    requests.answer_with("another host", (b"host", b"other.test"));
+    requests.answer_with("another port", (b"host", b"api.test:81"));
     let hosts = [&USUAL[..3], &[(&b"host"[..], &b"a.test"[..]), (b"host", b"b.test")]].concat();
-    refuse(&world, "two hosts", &hosts, None);
+    answered(&world, "two hosts", &hosts);
+    answered(&world, "no host", &USUAL[..3]);
     for authority in [
         &b"user@api.test"[..],
         b"user:pass@api.test",
@@ -180,7 +200,9 @@ fn the_authority_is_one_and_plain() {
     ] {
         requests.refuse_instead(&format!("authority {}", authority.escape_ascii()), b":authority", authority);
     }
-    requests.refuse_instead("an absolute path", b":path", b"http://api.test/prod/api/incidents");
+    for path in [&b"http://api.test/prod/api/incidents"[..], b"http://other.test/", b"//api.test/prod/api/incidents", b"*"] {
+        requests.refuse_instead(&format!("path {}", path.escape_ascii()), b":path", path);
+    }
 }
 
 #[test]
@@ -228,8 +250,12 @@ fn what_can_be_answered_is_answered_in_json() {
     let check = |what: &str, fields: &[Field<'_>], status: u16, code: &str| {
         let mut client = Http2::connect(world.gateway.address());
         let id = format!("malformed-{}", what.replace(' ', "-"));
-        let fields = [fields, &[(b"x-request-id", id.as_bytes())]].concat();
-        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block_of_bytes(&fields)));
+        let fields = [fields, &[(b"x-request-id", id.as_bytes()), (b"origin", ORIGIN.as_bytes())]].concat();
+        send_head(&mut client, &block_of_bytes(&fields));
+        let head = client.wait(HEADERS).payload;
+        for text in [ORIGIN, "application/json", &id] {
+            assert!(holds(&head, text), "{what}: {text} in {}", head.escape_ascii());
+        }
         let body: serde_json::Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
         assert_eq!(
             (&body["status"], &body["code"], &body["request_id"]),

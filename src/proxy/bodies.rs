@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use http::{Version, header};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
-use std::time::Duration;
 
 /// The framework holds a body of at most this many bytes (its `BODY_BUF_LIMIT`).
 const LONGEST_HELD: u64 = 64 * 1024;
@@ -23,30 +22,29 @@ pub fn told_length(session: &Session) -> Option<u64> {
 /// # Errors
 /// The client is gone, or paused for longer than `body_timeout`.
 pub async fn take_in(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
-    let body_timeout = ctx.gateway.bounds.body_timeout;
     match told_length(session) {
         Some(length) if length <= LONGEST_HELD => {
             ask_for_it(session).await?;
             // The framework's means for retries, and its only one to read a body whichever way it takes then.
             session.as_downstream_mut().enable_retry_buffering();
-            while read_part(session, body_timeout).await?.is_some() {}
+            while read_part(session).await?.is_some() {}
             let body = session.as_downstream().get_retry_buffer().unwrap_or_default();
             Ok(ctx.records.take().map_or(Ok(()), |records| records.judge(&body)).map_err(Rejection::from))
         }
         // The framework drops what it holds once that is too much. Only the short way takes a body from elsewhere, should it
         // prove to be whole; what cannot go that way is judged while it is streamed.
-        None if ctx.records.is_some() && direct::suits(session, true) => take_in_beginning(session, ctx, body_timeout).await,
+        None if ctx.records.is_some() && direct::suits(session, true) => take_in_beginning(session, ctx).await,
         Some(_) | None => Ok(Ok(())),
     }
 }
 
 /// The whole body if it is not longer than what is held of others, else so much of it, and the rest of what came with it.
-async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx, body_timeout: Duration) -> Result<Result<(), Rejection>> {
+async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
     ask_for_it(session).await?;
     let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
     let mut body = BytesMut::new();
     while body.len() as u64 <= LONGEST_HELD {
-        let Some(part) = read_part(session, body_timeout).await? else {
+        let Some(part) = read_part(session).await? else {
             // The framework may not call it done: in HTTP/2 trailers are yet to be read.
             ctx.has_whole = true;
             break;
@@ -106,13 +104,13 @@ fn count(body: Option<&Bytes>, completes: bool, ctx: &mut Ctx) -> std::result::R
 ///
 /// # Errors
 /// The client is gone, or paused for longer than `body_timeout`.
-pub async fn read_form(session: &mut Session, body_timeout: Duration) -> Result<Option<Vec<u8>>> {
+pub async fn read_form(session: &mut Session) -> Result<Option<Vec<u8>>> {
     if told_length(session).is_some_and(|length| length > TokenEndpoint::MAX_BODY as u64) {
         return Ok(None);
     }
     ask_for_it(session).await?;
     let mut body = Vec::new();
-    while let Some(part) = read_part(session, body_timeout).await? {
+    while let Some(part) = read_part(session).await? {
         body.extend_from_slice(&part);
         if body.len() > TokenEndpoint::MAX_BODY {
             return Ok(None);
@@ -137,10 +135,7 @@ async fn ask_for_it(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// The framework bounds this wait in HTTP/1 only.
-async fn read_part(session: &mut Session, body_timeout: Duration) -> Result<Option<Bytes>> {
-    match tokio::time::timeout(body_timeout, session.as_downstream_mut().read_request_body()).await {
-        Ok(part) => part.map_err(Error::into_down),
-        Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the client paused within its body").into_down()),
-    }
+/// How long is waited for it is bounded: by the framework in HTTP/1, and by the guard.
+async fn read_part(session: &mut Session) -> Result<Option<Bytes>> {
+    session.as_downstream_mut().read_request_body().await.map_err(Error::into_down)
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorSource, ErrorType, Result, connectors::TransportConnector, modules::http::HttpModules, upstreams::peer::HttpPeer,
 };
@@ -288,7 +288,7 @@ impl Phases {
         headers.write(&ctx.gateway, ctx.began.at(answered_ns), |name, value| drop(parts.headers.insert(name, value)));
         vary.map(|vary| parts.headers.insert(header::VARY, vary));
         // RFC 9112, section 6.1: who speaks HTTP/1.0 knows no chunks, and finds the end of the body in that of the connection.
-        if session.req_header().version == http::Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
+        if session.req_header().version == Version::HTTP_10 && parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
             session.set_keepalive(None);
         }
         // What the server speaks is between it and the gateway (RFC 9110, section 6.2).
@@ -311,7 +311,7 @@ impl Phases {
         // Without this a request that comes while the one before it is answered would end that one with a 400.
         session.as_downstream_mut().set_pipelining_enabled(true);
         // RFC 9110, section 15.2: who speaks HTTP/1.0 would take them for the answer.
-        let is_http10 = session.req_header().version == http::Version::HTTP_10;
+        let is_http10 = session.req_header().version == Version::HTTP_10;
         session.as_downstream_mut().set_ignore_info_resp(is_http10);
         session.set_read_timeout(Some(bounds.body_timeout));
         session.set_write_timeout(Some(bounds.write_timeout));
@@ -385,7 +385,7 @@ impl Phases {
         let waited = ctx.forward.is_some() || ctx.target == Target::Token;
         let now = if waited { self.shared.clock.now() } else { ctx.decided };
         writer::write(session, reply, headers, &ctx.gateway, now).await?;
-        if ctx.has_body && session.is_http2() {
+        if ctx.has_body && session.req_header().version == Version::HTTP_2 {
             let began_ns = self.shared.clock.monotonic_ns();
             writer::drain_stream(session).await;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
