@@ -3,11 +3,13 @@
 
 mod support;
 
+use serde_json::Value;
 use support::{
     DATA, Frame, HEADERS, Http2, Next, RST_STREAM, World,
-    http2::{END_HEADERS, END_STREAM, GOAWAY, block_of_bytes, frame},
+    http2::{CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, NO_ERROR, block_of_bytes, frame},
 };
 
+const ORIGIN: &str = "https://app.stackflow-tech.com";
 const LIST: &[u8] = b"/prod/api/incidents";
 
 type Field<'a> = (&'a [u8], &'a [u8]);
@@ -108,7 +110,9 @@ impl Requests<'_> {
 }
 
 fn world() -> World {
-    World::with(|setup| setup.with("[api]\nrequire_json = false\n[limits]\nper_user = { rate = 10000, burst = 10000 }"))
+    World::with(|setup| {
+        setup.with("[api]\nrequire_json = false\n[cors]\nallowed_origins = [\"https://*.stackflow-tech.com\"]\n[limits]\nper_user = { rate = 10000, burst = 10000 }")
+    })
 }
 
 #[test]
@@ -251,12 +255,12 @@ fn what_can_be_answered_is_answered_in_json() {
         let mut client = Http2::connect(world.gateway.address());
         let id = format!("malformed-{}", what.replace(' ', "-"));
         let fields = [fields, &[(b"x-request-id", id.as_bytes()), (b"origin", ORIGIN.as_bytes())]].concat();
-        send_head(&mut client, &block_of_bytes(&fields));
-        let head = client.wait(HEADERS).payload;
-        for text in [ORIGIN, "application/json", &id] {
-            assert!(holds(&head, text), "{what}: {text} in {}", head.escape_ascii());
+        client.send(&in_frames(1, &block_of_bytes(&fields)));
+        let head = client.wait(HEADERS);
+        for text in [ORIGIN, "application/json", "x-ratelimit-remaining", &id] {
+            assert!(head.holds(text), "{what}: {text} in {}", head.payload.escape_ascii());
         }
-        let body: serde_json::Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
+        let body: Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
         assert_eq!(
             (&body["status"], &body["code"], &body["request_id"]),
             (&status.into(), &code.into(), &id.as_str().into()),
@@ -269,5 +273,69 @@ fn what_can_be_answered_is_answered_in_json() {
     let authority = [USUAL[0], USUAL[1], USUAL[2], (&b":authority"[..], &b"a!b"[..])];
     check("no host", &authority, 400, "invalid_request");
     check("connect", &[(b":method", b"CONNECT"), (b":authority", b"api.test:443")], 405, "method_not_allowed");
+    check("two hosts", &[&USUAL[..3], &[(b"host", b"a.test"), (b"host", b"b.test")]].concat(), 400, "invalid_request");
+    check("no authority", &USUAL[..3], 400, "invalid_request");
+    check("another host", &[&USUAL[..], &[(b"host", b"other.test")]].concat(), 400, "invalid_request");
+    let quoted = [USUAL[0], USUAL[1], (&b":path"[..], &b"/a\"b"[..]), USUAL[3]];
+    check("a quote in the path", &quoted, 400, "invalid_request");
+    check("two lengths", &[&USUAL[..], &[(b"content-length", b"0"), (b"content-length", b"0")]].concat(), 400, "invalid_request");
+    check("over the bound", &[&USUAL[..], &[(b"x-long", &[b'x'; 33_000])]].concat(), 431, "headers_too_large");
+    check("three times the bound", &[&USUAL[..], &[(b"x-long", &[b'x'; 100_000])]].concat(), 431, "headers_too_large");
+    check("many fields", &[&USUAL[..], &[(&b"x-many"[..], &b"1"[..]); 100]].concat(), 431, "headers_too_large");
+    let long = [b"/prod/api/".to_vec(), vec![b'a'; 9_000]].concat();
+    check("a long path", &[USUAL[0], USUAL[1], (b":path", &long), USUAL[3]], 414, "uri_too_long");
     assert!(world.backend.requests().is_empty());
+    assert!(world.gateway.metric("stackflow_gateway_connections_ended_total") < 0.5, "no connection was ended for that");
+}
+
+/// What is too large to be read is refused all the same, and what is too large by far ends the connection.
+#[test]
+fn lists_of_fields_that_nobody_reads_are_refused_bare() {
+    let world = world();
+    let list = |length: usize| in_frames(1, &block_of_bytes(&[&USUAL[..], &[(b"x-long", &vec![b'x'; length])]].concat()));
+    let mut client = Http2::connect(world.gateway.address());
+    client.send(&list(140_000));
+    let answer = client.wait(HEADERS);
+    assert!(answer.holds("431") && answer.ends_stream(), "{answer:?}");
+    let mut client = Http2::connect(world.gateway.address());
+    let _ = client.try_send(&list(600_000));
+    assert!(client.wait(GOAWAY).code().is_some_and(|code| code != NO_ERROR));
+    assert!(world.backend.requests().is_empty());
+}
+
+#[test]
+fn streams_that_are_reset_for_the_fault_of_a_client_are_counted() {
+    let world = world();
+    let mut client = Http2::connect(world.gateway.address());
+    for number in 0..5 {
+        let fields = [&USUAL[..], &[(&b"connection"[..], &b"close"[..])]].concat();
+        assert_eq!(outcome(&mut client, 2 * number + 1, &fields, None), "reset");
+    }
+    world.gateway.wait_metric("stackflow_gateway_http2_resets_total", 5.0);
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
+    let world = world();
+    let mut client = Http2::connect(world.gateway.address());
+    let post = [(&b":method"[..], &b"POST"[..]), USUAL[1], USUAL[2], USUAL[3]];
+    let more = [(&b"authorization"[..], world.bearer.as_bytes()), (b"content-length", b"2"), (b"expect", b"100-continue")];
+    client.send(&frame(HEADERS, END_HEADERS, 1, &block_of_bytes(&[&post[..], &more].concat())));
+    let asked = client.wait(HEADERS);
+    assert!(asked.holds("100") && !asked.ends_stream(), "{asked:?}");
+    client.send(&frame(DATA, END_STREAM, 1, b"[]"));
+    assert_eq!(client.wait(HEADERS).payload[0], 0x88);
+    assert_eq!(world.backend.last().body, b"[]");
+}
+
+/// The head of a request without a body, in as many frames as it takes.
+fn in_frames(stream: u32, block: &[u8]) -> Vec<u8> {
+    let last = block.len().div_ceil(1 << 14) - 1;
+    let parts = block.chunks(1 << 14).enumerate();
+    let frames = parts.map(|(number, part)| {
+        let kind = if number == 0 { HEADERS } else { CONTINUATION };
+        let end_headers = if number == last { END_HEADERS } else { 0 };
+        frame(kind, end_headers | if number == 0 { END_STREAM } else { 0 }, stream, part)
+    });
+    frames.collect::<Vec<_>>().concat()
 }
