@@ -59,6 +59,7 @@ const FAMILIES: [(&str, &str, &[&str]); 33] = [
     ("gauge", "connections", &[]),
     ("counter", "connections_refused_total", &[]),
     ("counter", "proxy_protocol_refused_total", &["reason"]),
+    ("counter", "http2_resets_total", &[]),
     ("counter", "connections_ended_total", &["reason"]),
     ("counter", "auth_total", &["issuer", "result"]),
     ("counter", "jwks_refresh_total", &["issuer", "result"]),

@@ -48,7 +48,7 @@ impl<'a> Client<'a> {
         self.connection.send(&bytes);
         while open.values().any(|answer| !answer.ended) {
             match self.connection.next() {
-                Next::Frame(frame) => self.take(frame, &mut open)?,
+                Next::Frame(frame) => self.take(&frame, &mut open)?,
                 end => return Err(format!("streams from {first} on: {end:?}")),
             }
         }
@@ -73,7 +73,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn take(&mut self, frame: Frame, open: &mut BTreeMap<u32, Answer>) -> Result<(), String> {
+    fn take(&mut self, frame: &Frame, open: &mut BTreeMap<u32, Answer>) -> Result<(), String> {
         match frame.kind {
             SETTINGS | WINDOW_UPDATE => return Ok(()),
             GOAWAY => return Err(format!("the connection was ended: {frame:?}")),

@@ -64,7 +64,7 @@ impl Body {
     /// The client gave it up, or is too slow: then nothing more of it is read.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         if self.refused {
-            return Poll::Ready(Err(too_slow()));
+            return Poll::Ready(too_slow());
         }
         let Poll::Ready(came) = self.stream.poll_data(context) else { return self.poll_patience(context) };
         self.wait = None;
@@ -77,7 +77,7 @@ impl Body {
         drop(self.stream.flow_control().release_capacity(data.len()));
         let (inflow, clock) = (&self.inflow, self.clock);
         if !self.pace.note(false, data.len(), || inflow.client_time(clock.monotonic_ns())) {
-            return Poll::Ready(Err(self.refuse()));
+            return Poll::Ready(self.refuse());
         }
         self.read += data.len();
         Poll::Ready(Ok(Some(data)))
@@ -97,19 +97,20 @@ impl Body {
             ready!(wait.timer.as_mut().poll(context));
             let waited = Duration::from_nanos(client_time().saturating_sub(wait.since_ns));
             if waited >= timeout && !inflow.is_within_data() {
-                return Poll::Ready(Err(self.refuse()));
+                return Poll::Ready(self.refuse());
             }
             let again = timeout.saturating_sub(waited).max(SHORTEST_WAIT);
             wait.timer.as_mut().reset(Instant::now() + again);
         }
     }
 
-    fn refuse(&mut self) -> Box<Error> {
+    fn refuse(&mut self) -> Result<Option<Bytes>> {
         self.refused = true;
         too_slow()
     }
 }
 
-fn too_slow() -> Box<Error> {
-    Error::because(ErrorType::ReadError, "while reading a body", io::Error::from(BodyRefused::TooSlow)).into_down()
+fn too_slow() -> Result<Option<Bytes>> {
+    let refused = io::Error::from(BodyRefused::TooSlow);
+    Err(Error::because(ErrorType::ReadError, "while reading a body", refused).into_down())
 }
