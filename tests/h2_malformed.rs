@@ -279,8 +279,8 @@ fn what_can_be_answered_is_answered_in_json() {
     let quoted = [USUAL[0], USUAL[1], (&b":path"[..], &b"/a\"b"[..]), USUAL[3]];
     check("a quote in the path", &quoted, 400, "invalid_request");
     check("two lengths", &[&USUAL[..], &[(b"content-length", b"0"), (b"content-length", b"0")]].concat(), 400, "invalid_request");
-    check("over the bound", &[&USUAL[..], &[(b"x-long", &[b'x'; 33_000])]].concat(), 431, "headers_too_large");
-    check("three times the bound", &[&USUAL[..], &[(b"x-long", &[b'x'; 100_000])]].concat(), 431, "headers_too_large");
+    check("over the bound", &[&USUAL[..], &[(b"x-long", &vec![b'x'; 33_000])]].concat(), 431, "headers_too_large");
+    check("three times the bound", &[&USUAL[..], &[(b"x-long", &vec![b'x'; 100_000])]].concat(), 431, "headers_too_large");
     check("many fields", &[&USUAL[..], &[(&b"x-many"[..], &b"1"[..]); 100]].concat(), 431, "headers_too_large");
     let long = [b"/prod/api/".to_vec(), vec![b'a'; 9_000]].concat();
     check("a long path", &[USUAL[0], USUAL[1], (b":path", &long), USUAL[3]], 414, "uri_too_long");

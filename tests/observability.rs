@@ -48,7 +48,7 @@ fn promtool_finds_nothing_to_say_about_a_scrape() {
 }
 
 /// Families of the contract: kind, name, labels.
-const FAMILIES: [(&str, &str, &[&str]); 33] = [
+const FAMILIES: [(&str, &str, &[&str]); 34] = [
     ("counter", "requests_total", &["code", "method", "outcome", "route"]),
     ("histogram", "request_duration_seconds", &["route"]),
     ("histogram", "upstream_duration_seconds", &["upstream"]),
