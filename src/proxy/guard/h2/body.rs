@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// Against waking again and again for what is nearly over.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
@@ -100,7 +100,7 @@ impl Body {
                 return Poll::Ready(self.refuse());
             }
             let again = timeout.saturating_sub(waited).max(SHORTEST_WAIT);
-            wait.timer.as_mut().reset(Instant::now() + again);
+            wait.timer.set(tokio::time::sleep(again));
         }
     }
 
