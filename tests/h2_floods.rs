@@ -40,8 +40,12 @@ fn world() -> World {
 
 /// The most memory that the gateway ever had, in KiB.
 fn peak(gateway: &Gateway) -> u64 {
+    memory(gateway, "VmHWM:")
+}
+
+fn memory(gateway: &Gateway, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("a line of the status");
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
@@ -356,6 +360,55 @@ fn answers_that_nobody_reads_cost_little() {
     let above = peak(&world.gateway).saturating_sub(before);
     println!("200 answers of 10 MiB that nobody reads: {above} KiB above idle");
     assert!(above < MEMORY_KB, "{above} KiB above idle");
+}
+
+#[test]
+fn idle_connections_cost_little() {
+    const COUNT: usize = 1_000;
+    let world = world();
+    let used = |client: &mut Http2| {
+        client.send(&head(1, "GET", LIST, &[("authorization", &world.bearer)], true));
+        client.wait_for("the answer", support::Frame::ends_stream);
+    };
+    used(&mut Http2::connect(world.gateway.address()));
+    let before = memory(&world.gateway, "VmRSS:");
+    let mut clients: Vec<_> = (0..COUNT).map(|_| Http2::connect(world.gateway.address())).collect();
+    clients.iter_mut().for_each(used);
+    let above = memory(&world.gateway, "VmRSS:").saturating_sub(before);
+    println!("{COUNT} idle connections: {above} KiB, {} bytes each", above * 1024 / COUNT as u64);
+    assert!(above < 60 * 1024, "{above} KiB above none");
+}
+
+/// Large requests without a token, and no window for their answers: what is kept of each is its answer.
+#[test]
+fn answers_without_a_window_keep_no_requests() {
+    const CONNECTIONS: u32 = 100;
+    const STREAMS: u32 = 100;
+    let world = World::with(|setup| setup.with(LIMITLESS).with("[bounds]\nidle_timeout = \"2m\""));
+    let large = "x".repeat(30_000);
+    let requests: Vec<u8> = (0..STREAMS).flat_map(|number| in_frames(2 * number + 1, &[("x-large", &large)])).collect();
+    let mut clients = Vec::new();
+    beside_a_good_client("answers without a window", &world, || {
+        for _ in 0..CONNECTIONS {
+            let mut client = Http2::silent(world.gateway.address());
+            client.send(&[PREFACE, &settings(&[(4, 0)]), &requests].concat());
+            for _ in 0..STREAMS {
+                client.wait(HEADERS);
+            }
+            clients.push(client);
+        }
+        let now = memory(&world.gateway, "VmRSS:");
+        println!("{CONNECTIONS} connections of {STREAMS} streams without a window: {now} KiB in all");
+    });
+    assert!(world.gateway.metric("stackflow_gateway_connections_ended_total") < 0.5, "none was ended");
+}
+
+/// A GET without a token, with more fields than one frame holds.
+fn in_frames(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
+    let usual = [(":method", "GET"), (":scheme", "http"), (":path", LIST), (":authority", "api.test")];
+    let block = block(&[&usual, more].concat());
+    let (first, rest) = block.split_at(1 << 14);
+    [frame(HEADERS, END_STREAM, stream, first), frame(CONTINUATION, END_HEADERS, stream, rest)].concat()
 }
 
 /// Nothing that a busy client does is a flood.

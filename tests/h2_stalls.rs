@@ -6,10 +6,9 @@ mod support;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use support::{
-    Authority, Backend, Call, DATA, DEADLINE, HEADERS, Http2, JSON, Next, RST_STREAM, SETTINGS, World,
+    Authority, Backend, Call, DATA, DEADLINE, Frame, Gate, HEADERS, Http2, JSON, Next, RST_STREAM, SETTINGS, World,
     http2::{
-        CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, NO_ERROR, PING, PREFACE, PROTOCOL_ERROR, WINDOW_UPDATE, block, frame,
-        head, settings,
+        CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, NO_ERROR, PING, PREFACE, WINDOW_UPDATE, block, frame, head, settings,
     },
 };
 
@@ -142,25 +141,27 @@ fn a_long_answer_is_not_idleness() {
     assert_eq!(client.wait(DATA).payload, b"b", "the client waits as long as it likes for the server");
 }
 
-/// What a body that stops gets; the upstream sees it cut off, if it sees it at all.
-fn check_stalled_upload(what: &str, more: &[(&str, &str)], part: &[u8], expected: Expected) {
+/// The next answer on this stream, which is a 408, and that nobody wants the rest of its body.
+fn assert_timed_out(client: &mut Http2, stream: u32, what: &str) {
+    let body: Value = serde_json::from_slice(&client.wait_for("an answer", |frame| frame.kind == DATA).payload).unwrap();
+    assert_eq!((&body["status"], &body["code"]), (&Value::from(408), &Value::from("request_timeout")), "{what}");
+    let reset = client.wait(RST_STREAM);
+    assert_eq!((reset.stream, reset.code()), (stream, Some(NO_ERROR)), "{what}");
+}
+
+/// A body that stops is answered; the upstream sees it cut off, if it sees it at all.
+fn check_stalled_upload(what: &str, more: &[(&str, &str)], part: &[u8], is_streamed: bool) {
     let world = world(Backend::scripted(|call: &mut Call| {
         call.read_body();
         call.answer(200, "", "{}");
     }));
     let mut client = Http2::connect(world.gateway.address());
-    client.send(&upload(&world, 1, more));
+    client.send(&upload(&world, 1, &[more, &[("x-request-id", "stalled")]].concat()));
     client.send(&frame(DATA, 0, 1, part));
-    match expected {
-        Expected::Timeout => {
-            let body: Value = serde_json::from_slice(&client.wait(DATA).payload).unwrap();
-            assert_eq!((&body["status"], &body["code"]), (&Value::from(408), &Value::from("request_timeout")), "{what}");
-        }
-        Expected::Reset => {
-            let reset = client.wait(RST_STREAM);
-            assert_eq!((reset.stream, reset.code()), (1, Some(PROTOCOL_ERROR)), "{what}");
-            world.backend.wait("the end of the upload", |seen| seen.aborted);
-        }
+    assert_timed_out(&mut client, 1, what);
+    assert_eq!(world.gateway.access_log("stalled")["status"], 408, "{what}");
+    if is_streamed {
+        world.backend.wait("the end of the upload", |seen| seen.aborted);
     }
     // The connection goes on.
     client.send(&head(3, "GET", "/ping", &[], true));
@@ -168,21 +169,11 @@ fn check_stalled_upload(what: &str, more: &[(&str, &str)], part: &[u8], expected
     assert!(world.backend.requests().iter().all(|seen| !seen.complete), "{what}: {:?}", world.backend.requests());
 }
 
-#[derive(Clone, Copy)]
-enum Expected {
-    Timeout,
-    Reset,
-}
-
 #[test]
-fn a_small_body_that_stops_is_408() {
-    check_stalled_upload("of 9 bytes", &[("content-length", "9")], b"[1", Expected::Timeout);
-}
-
-#[test]
-fn a_streamed_body_that_stops_is_cut_off() {
-    check_stalled_upload("of 100,000 bytes", &[("content-length", "100000")], &[b' '; 10_000], Expected::Reset);
-    check_stalled_upload("without a length", &[], &[b' '; 10_000], Expected::Reset);
+fn a_body_that_stops_is_408() {
+    check_stalled_upload("of 9 bytes", &[("content-length", "9")], b"[1", false);
+    check_stalled_upload("of 100,000 bytes", &[("content-length", "100000")], &[b' '; 10_000], true);
+    check_stalled_upload("without a length", &[], &[b' '; 10_000], true);
 }
 
 #[test]
@@ -200,7 +191,7 @@ fn a_body_that_stops_after_its_answer_is_cut_off_too() {
 }
 
 #[test]
-fn a_body_that_dribbles_is_cut_off() {
+fn a_body_that_dribbles_is_408() {
     let world = world(Backend::scripted(|call: &mut Call| {
         call.read_body();
         call.answer(200, "", "{}");
@@ -209,17 +200,76 @@ fn a_body_that_dribbles_is_cut_off() {
     client.send(&upload(&world, 1, &[]));
     client.wait_for_answers(Duration::from_millis(50));
     let began = Instant::now();
-    let reset = loop {
+    loop {
         assert!(began.elapsed() < Duration::from_secs(10), "20 bytes a second are too few");
         client.send(&frame(DATA, 0, 1, b" "));
-        if let Next::Frame(frame) = client.next()
-            && frame.kind == RST_STREAM
-        {
-            break frame;
+        if let Next::Frame(Frame { kind: HEADERS, .. }) = client.next() {
+            break;
         }
-    };
-    assert_eq!(reset.stream, 1);
+    }
+    client.wait_for_answers(DEADLINE);
+    assert_timed_out(&mut client, 1, "dribbling");
     world.backend.wait("the end of the upload", |seen| seen.aborted);
+}
+
+/// Uploads until the server takes no more and the window of the connection is used up, but for some bytes; how many it took.
+fn fill_window(client: &mut Http2, stream: u32) -> usize {
+    let (mut of_connection, mut of_stream, mut sent) = (65_535 - 100, 65_535, 0);
+    client.wait_for_answers(Duration::from_millis(300));
+    loop {
+        let room = of_connection.min(of_stream).min(16_384);
+        if room > 0 {
+            client.send(&frame(DATA, 0, stream, &vec![b' '; room]));
+            (of_connection, of_stream, sent) = (of_connection - room, of_stream - room, sent + room);
+            continue;
+        }
+        match client.next() {
+            Next::Frame(Frame { kind: WINDOW_UPDATE, stream, payload, .. }) => {
+                let window = if stream == 0 { &mut of_connection } else { &mut of_stream };
+                *window += u32::from_be_bytes(payload.try_into().unwrap()) as usize;
+            }
+            Next::Frame(frame) => assert!(frame.kind == SETTINGS, "after {sent} bytes: {frame:?}"),
+            Next::Silence => break,
+            Next::Closed => panic!("the connection is open"),
+        }
+    }
+    assert_eq!(of_connection, 0, "the connection has no window after {sent} bytes");
+    sent
+}
+
+/// One upload holds the window of the connection, because its server does not read; the other is not slow for that.
+#[test]
+fn a_body_that_another_leaves_no_window_is_waited_for() {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let world = world(Backend::scripted(move |call: &mut Call| {
+        if call.head.target.ends_with("held") {
+            opened.wait();
+        }
+        call.read_body();
+        call.answer(200, "", "{}");
+    }));
+    let mut client = Http2::connect(world.gateway.address());
+    let json = [("authorization", world.bearer.as_str()), ("content-type", "application/json")];
+    client.send(&head(1, "POST", "/prod/api/held", &json, false));
+    let held = fill_window(&mut client, 1);
+    client.send(&upload(&world, 3, &[]));
+    client.send(&frame(DATA, 0, 3, b"["));
+    client.wait_for_answers(Duration::from_millis(3_000));
+    // Three times as long as a body is waited for.
+    loop {
+        match client.next() {
+            Next::Silence => break,
+            Next::Frame(frame) => assert!(![HEADERS, RST_STREAM, GOAWAY].contains(&frame.kind), "after {held} bytes: {frame:?}"),
+            Next::Closed => panic!("the connection goes on"),
+        }
+    }
+    gate.open();
+    client.wait_for_answers(DEADLINE);
+    client.wait_for("a window", |frame| frame.kind == WINDOW_UPDATE && frame.stream == 0);
+    client.send(&[frame(DATA, END_STREAM, 3, b"]"), frame(DATA, END_STREAM, 1, b"")].concat());
+    let answers: std::collections::BTreeSet<_> = (0..2).map(|_| client.wait(HEADERS).stream).collect();
+    assert_eq!(answers.into_iter().collect::<Vec<_>>(), [1, 3]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn promtool_finds_nothing_to_say_about_a_scrape() {
 }
 
 /// Families of the contract: kind, name, labels.
-const FAMILIES: [(&str, &str, &[&str]); 33] = [
+const FAMILIES: [(&str, &str, &[&str]); 34] = [
     ("counter", "requests_total", &["code", "method", "outcome", "route"]),
     ("histogram", "request_duration_seconds", &["route"]),
     ("histogram", "upstream_duration_seconds", &["upstream"]),
@@ -59,6 +59,7 @@ const FAMILIES: [(&str, &str, &[&str]); 33] = [
     ("gauge", "connections", &[]),
     ("counter", "connections_refused_total", &[]),
     ("counter", "proxy_protocol_refused_total", &["reason"]),
+    ("counter", "http2_resets_total", &[]),
     ("counter", "connections_ended_total", &["reason"]),
     ("counter", "auth_total", &["issuer", "result"]),
     ("counter", "jwks_refresh_total", &["issuer", "result"]),

@@ -4,6 +4,8 @@
 //! Each request has a target of its own, which the upstream repeats. A few seconds, or `SOAK_SECONDS` (`tests/run.sh soak`).
 #![allow(clippy::unwrap_used, reason = "tests: a panic is how they fail")]
 
+#[path = "soak/http2.rs"]
+mod http2;
 mod support;
 
 use std::{
@@ -20,7 +22,9 @@ use std::{
 };
 use support::{Backend, Call, DEADLINE, JSON, World, request};
 
+/// Of HTTP/1, each with a connection, and of HTTP/2, each with one for several requests at a time.
 const CLIENTS: usize = 12;
+const HTTP2_CLIENTS: usize = 4;
 const LARGE: usize = 80_000;
 
 /// What the upstream does to one request of sixteen each; to all others it answers.
@@ -156,18 +160,12 @@ fn no_request_is_lost_answered_twice_or_with_anothers_answer() {
     let (tally, wrong) = (Tally::default(), Mutex::new(Vec::new()));
     let end = Instant::now() + Duration::from_secs(seconds);
     thread::scope(|scope| {
-        for client in 0..CLIENTS {
+        for client in 0..CLIENTS + HTTP2_CLIENTS {
             let (world, tally, wrong) = (&world, &tally, &wrong);
             scope.spawn(move || {
-                let mut connection = Client { world, stream: None };
-                for turn in 0.. {
-                    if Instant::now() >= end {
-                        break;
-                    }
-                    if let Err(what) = one(&mut connection, client, turn, tally) {
-                        wrong.lock().unwrap().push(what);
-                    }
-                }
+                let found =
+                    if client < CLIENTS { one_at_a_time(world, client, end, tally) } else { many(world, client, end, tally) };
+                wrong.lock().unwrap().extend(found);
             });
         }
     });
@@ -181,18 +179,56 @@ fn no_request_is_lost_answered_twice_or_with_anothers_answer() {
     println!("{tally:?} in {seconds} s");
 }
 
-/// One request, and what is wrong with its answer.
-fn one(client: &mut Client<'_>, name: usize, turn: usize, tally: &Tally) -> Result<(), String> {
-    let (method, length) = match turn % 7 {
-        0 | 2 | 4 => ("GET", 0),
-        1 | 5 => ("POST", 30),
-        3 => ("PUT", 300),
-        _ => ("POST", LARGE),
-    };
+/// A client of HTTP/1, and what was wrong with its answers.
+fn one_at_a_time(world: &World, client: usize, end: Instant, tally: &Tally) -> Vec<String> {
+    let mut connection = Client { world, stream: None };
+    let turns = (0..).take_while(|_| Instant::now() < end);
+    let told = turns.map(|turn| {
+        let target = format!("/prod/api/r-{client}-{turn}");
+        (turn, connection.ask(method_of(turn), &target, &vec![b' '; body_of(turn)]))
+    });
+    told.filter_map(|(turn, told)| judge(client, turn, &told, tally).err()).collect()
+}
+
+/// A client of HTTP/2, and what was wrong with its answers.
+fn many(world: &World, client: usize, end: Instant, tally: &Tally) -> Vec<String> {
+    let (mut connection, mut wrong) = (http2::Client::new(world), Vec::new());
+    for first in (0..).step_by(http2::TOGETHER).take_while(|_| Instant::now() < end) {
+        let turns: Vec<_> = (first..first + http2::TOGETHER).collect();
+        match connection.ask(client, &turns) {
+            Ok(told) => wrong.extend(turns.iter().zip(told).filter_map(|(turn, told)| judge(client, *turn, &told, tally).err())),
+            Err(what) => {
+                wrong.push(what);
+                break;
+            }
+        }
+    }
+    wrong
+}
+
+fn method_of(turn: usize) -> &'static str {
+    match turn % 7 {
+        0 | 2 | 4 => "GET",
+        3 => "PUT",
+        _ => "POST",
+    }
+}
+
+/// Bytes of its body.
+fn body_of(turn: usize) -> usize {
+    match turn % 7 {
+        0 | 2 | 4 => 0,
+        1 | 5 => 30,
+        3 => 300,
+        _ => LARGE,
+    }
+}
+
+/// What is wrong with an answer.
+fn judge(client: usize, turn: usize, told: &Told, tally: &Tally) -> Result<(), String> {
     tally.sent.fetch_add(1, Ordering::Relaxed);
-    let told = client.ask(method, &format!("/prod/api/r-{name}-{turn}"), &vec![b' '; length]);
     let own =
-        told.as_ref().is_some_and(|(status, body)| *status == 200 && *body == format!("/api/v1/r-{name}-{turn}").as_bytes());
+        told.as_ref().is_some_and(|(status, body)| *status == 200 && *body == format!("/api/v1/r-{client}-{turn}").as_bytes());
     let failed = told.as_ref().is_some_and(|(status, body)| matches!(status, 502 | 504) && body.starts_with(b"{\"message\":"));
     let counter = if own {
         &tally.passed
@@ -204,11 +240,12 @@ fn one(client: &mut Client<'_>, name: usize, turn: usize, tally: &Tally) -> Resu
     counter.fetch_add(1, Ordering::Relaxed);
     let right = match fault(turn) {
         // What must not be sent twice fails where its connection had just been closed.
-        Fault::None | Fault::SaysMore | Fault::AnswersAndLeaves => own || (failed && length > 0),
+        Fault::None | Fault::SaysMore | Fault::AnswersAndLeaves => own || (failed && body_of(turn) > 0),
         Fault::Leaves | Fault::LeavesInItsHead | Fault::Garbage | Fault::Hangs => failed,
         Fault::LeavesInItsBody => failed || told.is_none(),
     };
-    if right { Ok(()) } else { Err(format!("{method} {name}-{turn}, {:?}: {told:?}", fault(turn))) }
+    let method = method_of(turn);
+    if right { Ok(()) } else { Err(format!("{method} {client}-{turn}, {:?}: {told:?}", fault(turn))) }
 }
 
 /// A body that was sent has been sent to one server, once.

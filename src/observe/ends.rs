@@ -5,7 +5,7 @@
 pub enum ConnectionEnd {
     /// More frames, or resets, than any client has use for.
     Flood,
-    /// Too many requests that are no requests.
+    /// Too many requests that are no requests, or what are no frames of its protocol.
     Malformed,
     /// What the client began, it did not end in time.
     Unfinished,

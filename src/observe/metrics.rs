@@ -72,6 +72,8 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     /// Connections closed for their header of the PROXY protocol, by one of [`HEADER_FAULTS`].
     pub proxy_headers_refused: IntCounterVec,
+    /// Streams of HTTP/2 that were reset because the client broke the protocol.
+    pub http2_resets: IntCounter,
     /// By [`ConnectionEnd`].
     connections_ended: [IntCounter; ConnectionEnd::ALL.len()],
     request_bytes: IntCounter,
@@ -177,6 +179,7 @@ impl Metrics {
             connections: families.gauge("connections", "Client connections open now."),
             connections_refused: families.counter("connections_refused_total", "Client connections above their bound."),
             proxy_headers_refused: families.counters("proxy_protocol_refused_total", HEADERS, &["reason"]),
+            http2_resets: families.counter("http2_resets_total", "Streams reset because the client broke HTTP/2."),
             connections_ended: ConnectionEnd::ALL.map(|end| ended.with_label_values(&[end.label()])),
             request_bytes: families.counter("request_bytes_total", "Body bytes received from clients."),
             response_bytes: families.counter("response_bytes_total", "Body bytes sent to clients."),

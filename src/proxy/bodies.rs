@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use http::{Version, header};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
-use std::time::Duration;
 
 /// A body of at most so many bytes is held until all of it is there.
 const LONGEST_HELD: u64 = 64 * 1024;
@@ -33,12 +32,11 @@ pub async fn take_in(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), 
 /// The whole body if it is short enough to be held, else so much of it, and the rest of what came with it.
 async fn take_in_beginning(session: &mut Session, ctx: &mut Ctx) -> Result<Result<(), Rejection>> {
     ask_for_it(session).await?;
-    let body_timeout = ctx.gateway.bounds.body_timeout;
     let bound = ctx.forward.as_ref().map_or(0, Forward::body_bound);
     let (mut body, mut whole) = (BytesMut::new(), false);
     while !whole && body.len() as u64 <= LONGEST_HELD {
         // The framework may not call it done: in HTTP/2 trailers are yet to be read.
-        let part = read_part(session, body_timeout).await?;
+        let part = read_part(session).await?;
         whole = part.is_none();
         body.extend_from_slice(&part.unwrap_or_default());
         if body.len() as u64 > bound {
@@ -95,13 +93,13 @@ fn count(body: Option<&Bytes>, completes: bool, ctx: &mut Ctx) -> std::result::R
 ///
 /// # Errors
 /// The client is gone, or paused for longer than `body_timeout`.
-pub async fn read_form(session: &mut Session, body_timeout: Duration) -> Result<Option<Vec<u8>>> {
+pub async fn read_form(session: &mut Session) -> Result<Option<Vec<u8>>> {
     if told_length(session).is_some_and(|length| length > TokenEndpoint::MAX_BODY as u64) {
         return Ok(None);
     }
     ask_for_it(session).await?;
     let mut body = Vec::new();
-    while let Some(part) = read_part(session, body_timeout).await? {
+    while let Some(part) = read_part(session).await? {
         body.extend_from_slice(&part);
         if body.len() > TokenEndpoint::MAX_BODY {
             return Ok(None);
@@ -126,10 +124,7 @@ async fn ask_for_it(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// The framework bounds this wait in HTTP/1 only.
-pub async fn read_part(session: &mut Session, body_timeout: Duration) -> Result<Option<Bytes>> {
-    match tokio::time::timeout(body_timeout, session.as_downstream_mut().read_request_body()).await {
-        Ok(part) => part.map_err(Error::into_down),
-        Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the client paused within its body").into_down()),
-    }
+/// How long is waited for it is bounded: by the framework in HTTP/1, and by the guard.
+async fn read_part(session: &mut Session) -> Result<Option<Bytes>> {
+    session.as_downstream_mut().read_request_body().await.map_err(Error::into_down)
 }

@@ -322,7 +322,7 @@ impl Phases {
         let waited = ctx.forward.is_some() || ctx.target == Target::Token;
         let now = if waited { self.shared.clock.now() } else { ctx.decided };
         writer::write(session, reply, headers, &ctx.gateway, now).await?;
-        if ctx.has_body && session.is_http2() {
+        if ctx.has_body && session.req_header().version == Version::HTTP_2 {
             let began_ns = self.shared.clock.monotonic_ns();
             writer::drain_stream(session).await;
             ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);

@@ -10,7 +10,7 @@ use super::{
     phases::Phases,
 };
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use pingora_core::{
     Error, ErrorType, Result,
     protocols::http::{HttpTask, v1::client::HttpSession},
@@ -94,6 +94,8 @@ impl<'a> Talk<'a> {
             Some(whole.saturating_sub(Duration::from_nanos(waited)))
         };
         match (self.sending, self.begun) {
+            // In HTTP/2 the guard knows better: a client that has no window left is waited for.
+            (true, _) if self.session.req_header().version == Version::HTTP_2 => (None, None),
             (true, _) => (left(self.ctx.gateway.bounds.body_timeout), None),
             (false, false) => (None, self.patience.and_then(left)),
             // The server's connection has it, between two readings.

@@ -21,7 +21,7 @@ impl Phases {
             return self.reject(session, ctx, &Rejection::NotFound).await;
         };
         let began_ns = self.shared.clock.monotonic_ns();
-        let body = read_form(session, ctx.gateway.bounds.body_timeout).await?;
+        let body = read_form(session).await?;
         ctx.waited_ns += self.shared.clock.monotonic_ns().saturating_sub(began_ns);
         let Some(body) = body else {
             return self.reject(session, ctx, &Rejection::BodyTooLarge(TokenEndpoint::MAX_BODY as u64)).await;

@@ -119,6 +119,12 @@ impl Frame {
         u32::from_be_bytes(self.payload[..4].try_into().unwrap()) as usize
     }
 
+    /// Whether its header block has this text of small letters, digits and `-./:`, as the gateway's encoder writes them.
+    pub fn holds(&self, text: &str) -> bool {
+        let coded = huffman(text);
+        self.payload.windows(coded.len()).any(|part| part == coded)
+    }
+
     pub fn ends_stream(&self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
@@ -280,4 +286,33 @@ fn write_text(text: &[u8], block: &mut Vec<u8>) {
     }
     block.push(u8::try_from(rest).unwrap());
     block.extend(text);
+}
+
+/// RFC 7541, section 5.2 and appendix B.
+fn huffman(text: &str) -> Vec<u8> {
+    let (mut coded, mut bits, mut count) = (Vec::new(), 0u32, 0);
+    for byte in text.bytes() {
+        let (code, length) = huffman_code(byte);
+        (bits, count) = (bits << length | code, count + length);
+        while count >= 8 {
+            count -= 8;
+            coded.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    if count > 0 {
+        coded.push(u8::try_from((bits << (8 - count) | 0xff >> count) & 0xff).unwrap());
+    }
+    coded
+}
+
+/// Short codes are in the order of their characters.
+fn huffman_code(byte: u8) -> (u32, u32) {
+    let among = |of: &[u8], first: u32, length: u32| {
+        let place = of.iter().position(|other| *other == byte)?;
+        Some((first + u32::try_from(place).unwrap(), length))
+    };
+    among(b"012aceiost", 0, 5)
+        .or_else(|| among(b" %-./3456789=A_bdfghlmnpru", 0x14, 6))
+        .or_else(|| among(b":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz", 0x5c, 7))
+        .unwrap_or_else(|| panic!("no code for {byte}"))
 }

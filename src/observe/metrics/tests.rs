@@ -18,7 +18,7 @@ use crate::{
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Families of the contract that this version has, beside those of the process.
-const FAMILIES: [&str; 30] = [
+const FAMILIES: [&str; 31] = [
     "requests_total",
     "request_duration_seconds",
     "upstream_duration_seconds",
@@ -29,6 +29,7 @@ const FAMILIES: [&str; 30] = [
     "connections",
     "connections_ended_total",
     "connections_refused_total",
+    "http2_resets_total",
     "proxy_protocol_refused_total",
     "auth_total",
     "jwks_refresh_total",

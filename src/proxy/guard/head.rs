@@ -253,7 +253,7 @@ fn is_name(name: &[u8], expected: &[u8]) -> bool {
 }
 
 /// Digits without a needless zero before them: `010` is eight to some.
-fn plain_number(digits: &[u8]) -> Option<u64> {
+pub(super) fn plain_number(digits: &[u8]) -> Option<u64> {
     let needless_zero = digits.len() > 1 && digits[0] == b'0';
     if digits.is_empty() || digits.len() > 18 || needless_zero || !digits.iter().all(u8::is_ascii_digit) {
         return None;

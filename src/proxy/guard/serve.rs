@@ -92,9 +92,9 @@ impl ServerApp for App {
             // Too many already: a protocol in which one client asks a hundred times is not begun.
             Some(_) if is_http2 && self.full => None,
             Some(http2) if is_http2 => {
-                guarded.hand_on_all();
+                let (stream, unread) = guarded.into_unguarded()?;
                 // Apart, because connections of HTTP/1 need no room for it.
-                Box::pin(http2.serve(&self.proxy, guarded, shutdown)).await;
+                Box::pin(http2.serve(&self.proxy, stream, unread, shutdown)).await;
                 None
             }
             _ => {

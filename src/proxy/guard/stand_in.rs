@@ -8,8 +8,8 @@ use bytes::{BufMut, BytesMut};
 
 /// Bytes of a refused head that are looked at.
 const LOOKED_AT: usize = 16 * 1024;
-/// Longest value that is kept.
-const LONGEST: usize = 1024;
+/// Longest value that is kept, and longest target.
+pub(super) const LONGEST: usize = 1024;
 /// Whose answer it is, in which form, under which name, and what the log says of it.
 const KEPT: [&[u8]; 6] = [b"host", b"origin", b"accept", b"x-request-id", b"x-forwarded-for", b"user-agent"];
 
@@ -53,8 +53,12 @@ fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Which of the kept fields a line is, if it is well formed.
 fn kept_field(line: &[u8]) -> Option<usize> {
     let name = field_name(line)?;
+    kept(name, trimmed(&line[name.len() + 1..]))
+}
+
+/// Which of the kept fields this is, if its value is well formed.
+pub(super) fn kept(name: &[u8], value: &[u8]) -> Option<usize> {
     let which = KEPT.iter().position(|kept| name.eq_ignore_ascii_case(kept))?;
-    let value = trimmed(&line[name.len() + 1..]);
     let is_text = value.len() <= LONGEST && value.iter().all(|byte| *byte == b' ' || byte.is_ascii_graphic());
     (is_text && (which != 0 || is_host(value))).then_some(which)
 }

@@ -62,8 +62,6 @@ pub struct Guarded {
 }
 
 enum Framing {
-    /// All that comes is handed on: another protocol.
-    Raw,
     /// The request's body is over, or none has begun.
     Between,
     /// So many bytes of the body are left.
@@ -137,9 +135,9 @@ impl Guarded {
         self.input = BytesMut::new();
     }
 
-    /// From here on everything is handed on as it comes.
-    pub fn hand_on_all(&mut self) {
-        self.framing = Framing::Raw;
+    /// The connection as it came, and what was read of it: another protocol.
+    pub fn into_unguarded(mut self) -> Option<(Stream, BytesMut)> {
+        Some((self.inner.take()?, mem::take(&mut self.input)))
     }
 
     /// The last body was read to its end.
@@ -201,9 +199,9 @@ impl Guarded {
         }
     }
 
-    /// The framework bounds only some of its writes. HTTP/2 is watched elsewhere.
+    /// The framework bounds only some of its writes.
     fn in_time<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() || matches!(self.framing, Framing::Raw) {
+        if written.is_ready() {
             self.stuck = None;
             return written;
         }
@@ -287,7 +285,7 @@ impl Guarded {
 
     /// Bytes may still come that nobody reads.
     fn is_within_request(&self) -> bool {
-        !self.ended && (!self.input.is_empty() || !matches!(self.framing, Framing::Between | Framing::Raw))
+        !self.ended && (!self.input.is_empty() || !matches!(self.framing, Framing::Between))
     }
 }
 
@@ -301,13 +299,6 @@ impl AsyncRead for Guarded {
         match this.framing {
             Framing::Between => this.poll_between(context),
             Framing::Length(_) | Framing::Chunked(_) => this.poll_body(context, buffer),
-            Framing::Raw if this.input.is_empty() => Pin::new(stream(&mut this.inner)?).poll_read(context, buffer),
-            Framing::Raw => {
-                let count = this.input.len().min(buffer.remaining());
-                buffer.put_slice(&this.input[..count]);
-                this.input.advance(count);
-                Poll::Ready(Ok(()))
-            }
             Framing::Refused => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
         }
     }
@@ -394,9 +385,8 @@ impl Ssl for Guarded {
         self.inner.as_ref()?.get_ssl_digest()
     }
 
-    /// By this the framework chooses HTTP/2, also where the client said so by its first bytes.
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        if matches!(self.framing, Framing::Raw) { Some(ALPN::H2) } else { Some(ALPN::H1) }
+        Some(ALPN::H1)
     }
 }
 

@@ -1,12 +1,16 @@
 //! Connections that speak HTTP/2: handshake, accept loop, and their end.
 //!
 //! The framework's own loop has no bound on a handshake, on frames that it answers for ever, on bodies and on clients that do not
-//! read. This one is the same but for those: the connection is read and written under watch ([`Watched`]), and ended with a
-//! GOAWAY that says why. Other connections are not touched, and nothing here decides about a request.
+//! read, and answers some requests by itself. Here the connection is read and written under watch ([`Watched`]), and ended with a
+//! GOAWAY that says why; each request is judged, and goes to the framework in a session of ours. Other connections are not
+//! touched.
 
-mod bodies;
+mod answer;
+mod body;
 mod frames;
 mod head;
+mod inflow;
+mod session;
 mod sessions;
 mod stream;
 mod watch;
@@ -14,22 +18,25 @@ mod watch;
 pub use head::marked;
 
 use self::{
+    answer::Answer,
+    body::Body,
+    head::HeadBounds,
+    inflow::Inflow,
+    session::StreamSession,
     sessions::Sessions,
     stream::{Verdict, Watched},
     watch::{End, FrameWatch, Times},
 };
-use crate::{config::Bounds, observe::ConnectionEnd, proxy::Shared};
-use bytes::Bytes;
-use h2::{Reason, server::Connection};
+use crate::{config::Bounds, observe::ConnectionEnd, proxy::Shared, request::HeadFault};
+use bytes::{Bytes, BytesMut};
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, Connection, SendResponse},
+};
+use http::Request;
 use pingora_core::{
     apps::HttpServerApp,
-    protocols::{
-        Digest, Stream,
-        http::{
-            ServerSession,
-            v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake},
-        },
-    },
+    protocols::{Digest, Stream, http::ServerSession},
     server::ShutdownWatch,
 };
 use std::{
@@ -46,6 +53,9 @@ use std::{
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Requests that are no requests: as many as the framework's own loop lets pass in a connection.
 const MOST_MALFORMED: usize = 32;
+/// Lists of header fields up to so many times their bound are read, to be answered: more has a bare 431, and four times more
+/// ends the connection. What is over the bound is not kept: no more of these are in memory than there are threads and streams.
+const READ_FIELDS: usize = 4;
 /// Bytes of answers that wait for a client, for each stream. The framework's default of 400 KiB is 40 MB for one connection that
 /// asks for much and reads nothing.
 const WAITING: usize = 64 * 1024;
@@ -57,10 +67,10 @@ const SILENCE_NS: u64 = 1_000_000_000;
 
 /// How a configuration serves HTTP/2.
 pub struct Http2 {
-    options: H2Options,
+    options: Builder,
     times: Times,
+    heads: HeadBounds,
     idle: Duration,
-    streams: u32,
     every: Duration,
     shared: Arc<Shared>,
     spoke_ns: AtomicU64,
@@ -69,22 +79,20 @@ pub struct Http2 {
 impl Http2 {
     /// As these bounds say.
     pub fn new(bounds: &Bounds, shared: Arc<Shared>) -> Self {
-        let mut options = default_h2_options();
+        let mut options = Builder::new();
         options.max_concurrent_streams(bounds.h2_streams);
-        options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(2)).unwrap_or(u32::MAX));
+        options.max_header_list_size(u32::try_from(bounds.headers.saturating_mul(READ_FIELDS)).unwrap_or(u32::MAX));
         options.max_send_buffer_size(WAITING);
         options.data_frame_budget(WAITING_SMALL_DATA);
-        let shortest = bounds.header_timeout.min(bounds.body_timeout).min(bounds.write_timeout);
+        let shortest = bounds.header_timeout.min(bounds.write_timeout);
         let every = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
-        // Whoever reads a body waits for it too, and can answer 408: that comes first.
-        let body = bounds.body_timeout + 2 * every;
-        let times = Times { header: bounds.header_timeout, body, write: bounds.write_timeout };
-        let (idle, streams) = (bounds.idle_timeout, bounds.h2_streams);
-        Self { options, times, idle, streams, every, shared, spoke_ns: AtomicU64::new(0) }
+        let times = Times { header: bounds.header_timeout, body: bounds.body_timeout, write: bounds.write_timeout };
+        let heads = HeadBounds { target: bounds.uri, fields: bounds.headers, count: bounds.header_count };
+        Self { options, times, heads, idle: bounds.idle_timeout, every, shared, spoke_ns: AtomicU64::new(0) }
     }
 
-    /// Serves a connection to its end.
-    pub async fn serve<A>(&self, app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+    /// Serves a connection to its end; `unread` is what was read of it to find out which protocol it is.
+    pub async fn serve<A>(&self, app: &Arc<A>, stream: Stream, unread: BytesMut, shutdown: &ShutdownWatch)
     where
         A: HttpServerApp + Send + Sync + 'static,
     {
@@ -94,78 +102,29 @@ impl Http2 {
             proxy_digest: stream.get_proxy_digest(),
             socket_digest: stream.get_socket_digest(),
         });
-        let clock = self.shared.clock;
-        let watch = FrameWatch::new(self.times, self.streams, clock.monotonic_ns());
-        let (stream, verdict) = Watched::new(stream, watch, clock, self.every);
-        let greeted = tokio::time::timeout(self.times.header, handshake(Box::new(stream), Some(self.options.clone()))).await;
+        let (clock, resets) = (self.shared.clock, self.shared.metrics.http2_resets.clone());
+        let inflow = Arc::<Inflow>::default();
+        let watch = FrameWatch::new(self.times, Arc::clone(&inflow), clock.monotonic_ns());
+        let stream = Watched::new(stream, unread, watch, clock, self.every, resets);
+        let verdict = stream.verdict();
+        let greeted = tokio::time::timeout(self.times.header, self.options.handshake(stream)).await;
         let mut connection = match greeted {
             Ok(Ok(connection)) => connection,
             // It said something else than the preface, or left.
             Ok(Err(_)) => return,
             Err(_) => return self.note(Farewell::of(End::Unfinished)),
         };
-        if let Some(farewell) = self.accept(app, &mut connection, &digest, &verdict, shutdown).await {
+        let accepting = Accepting { http2: self, app, digest, verdict, inflow, malformed: 0 };
+        if let Some(farewell) = accepting.accept(&mut connection, shutdown).await {
             self.note(farewell);
             say_goodbye(&mut connection, farewell.code).await;
         }
     }
 
-    /// Accepts requests until the client leaves (`None`) or is to be sent away.
-    async fn accept<A>(
-        &self,
-        app: &Arc<A>,
-        connection: &mut Connection<Stream, Bytes>,
-        digest: &Arc<Digest>,
-        verdict: &Verdict,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Farewell>
-    where
-        A: HttpServerApp + Send + Sync + 'static,
-    {
-        let sessions = Arc::new(Sessions::default());
-        let (mut stop, mut stopping, mut malformed) = (shutdown.clone(), false, 0);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = stop.changed(), if !stopping => {
-                    connection.graceful_shutdown();
-                    stopping = true;
-                    continue;
-                }
-                accepted = HttpSession::from_h2_conn(connection, Arc::clone(digest)) => accepted,
-                // The connection was polled just before, in the same task.
-                end = reached(verdict) => return Some(end),
-                () = sessions.idle_for(self.idle) => return Some(Farewell::IDLE),
-            };
-            match accepted {
-                Ok(Some(H2Accept::Session(mut session))) => {
-                    head::judge(session.req_header_mut());
-                    let (app, shutdown, serving) = (Arc::clone(app), shutdown.clone(), sessions.begin());
-                    drop(tokio::spawn(async move {
-                        let _serving = serving;
-                        app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
-                    }));
-                }
-                Ok(Some(H2Accept::Rejected)) => {
-                    malformed += 1;
-                    if malformed >= MOST_MALFORMED {
-                        return Some(Farewell::MALFORMED);
-                    }
-                }
-                Ok(None) => return None,
-                Err(error) => {
-                    self.note_failure(&error, verdict);
-                    return None;
-                }
-            }
-        }
-    }
-
     /// The framework has ended the connection itself, maybe for a flood; or a client that did not read was given up.
-    fn note_failure(&self, error: &pingora_core::Error, verdict: &Verdict) {
-        let cause = error.root_cause().downcast_ref::<h2::Error>();
-        if cause.is_some_and(|cause| cause.is_library() && cause.reason() == Some(Reason::ENHANCE_YOUR_CALM)) {
-            self.note(Farewell::FRAMEWORK);
+    fn note_failure(&self, error: &h2::Error, verdict: &Verdict) {
+        if error.is_library() && error.is_go_away() {
+            self.note(if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) { Farewell::FRAMEWORK } else { Farewell::BROKEN });
         } else if let Some(end) = verdict.get() {
             self.note(Farewell::of(*end));
         }
@@ -183,6 +142,70 @@ impl Http2 {
         if speaks && self.spoke_ns.compare_exchange(before, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             log::warn!(target: "listeners", "HTTP/2 connections are ended, the last: {}", farewell.what);
         }
+    }
+}
+
+/// What the requests of one connection share.
+struct Accepting<'a, A> {
+    http2: &'a Http2,
+    app: &'a Arc<A>,
+    digest: Arc<Digest>,
+    verdict: Verdict,
+    inflow: Arc<Inflow>,
+    malformed: usize,
+}
+
+impl<A> Accepting<'_, A>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    /// Accepts requests until the client leaves (`None`) or is to be sent away.
+    async fn accept(mut self, connection: &mut Connection<Watched, Bytes>, shutdown: &ShutdownWatch) -> Option<Farewell> {
+        let sessions = Arc::new(Sessions::default());
+        let (mut stop, mut stopping) = (shutdown.clone(), false);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.changed(), if !stopping => {
+                    connection.graceful_shutdown();
+                    stopping = true;
+                    continue;
+                }
+                accepted = connection.accept() => accepted,
+                // The connection was polled just before, in the same task.
+                end = reached(&self.verdict) => return Some(end),
+                () = sessions.idle_for(self.http2.idle) => return Some(Farewell::IDLE),
+            };
+            match accepted {
+                Some(Ok((request, respond))) => {
+                    let session = self.session(request, respond);
+                    if self.malformed >= MOST_MALFORMED {
+                        return Some(Farewell::MALFORMED);
+                    }
+                    let (app, shutdown, serving) = (Arc::clone(self.app), shutdown.clone(), sessions.begin());
+                    drop(tokio::spawn(async move {
+                        let _serving = serving;
+                        app.process_new_http(session, &shutdown).await;
+                    }));
+                }
+                Some(Err(error)) => {
+                    self.http2.note_failure(&error, &self.verdict);
+                    return None;
+                }
+                None => return None,
+            }
+        }
+    }
+
+    /// A request as the framework gets it: judged, and whole in itself.
+    fn session(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) -> ServerSession {
+        let (head, body) = request.into_parts();
+        let (head, fault) = head::judge(head, self.http2.heads);
+        self.malformed += usize::from(matches!(fault, Some(HeadFault::Invalid(_))));
+        let Times { body: body_timeout, write, .. } = self.http2.times;
+        let body = Body::new(body, body_timeout, Arc::clone(&self.inflow), self.http2.shared.clock);
+        let session = StreamSession::new(head, body, Answer::new(respond, write), Arc::clone(&self.digest));
+        ServerSession::new_custom(Box::new(session))
     }
 }
 
@@ -205,6 +228,8 @@ impl Farewell {
         what: "too many empty DATA, CONTINUATION, resets before acceptance, or fields",
     };
 
+    const BROKEN: Self = Self { end: ConnectionEnd::Malformed, code: Reason::PROTOCOL_ERROR, what: "no frames of HTTP/2" };
+
     fn of(end: End) -> Self {
         let (end, code, what) = match end {
             End::Flood(kind) => (ConnectionEnd::Flood, Reason::ENHANCE_YOUR_CALM, kind.what()),
@@ -221,7 +246,7 @@ async fn reached(verdict: &Verdict) -> Farewell {
 }
 
 /// The framework writes a GOAWAY and closes.
-async fn say_goodbye(connection: &mut Connection<Stream, Bytes>, code: Reason) {
+async fn say_goodbye(connection: &mut Connection<Watched, Bytes>, code: Reason) {
     connection.abrupt_shutdown(code);
     let closed = poll_fn(|context| connection.poll_closed(context));
     // Whether it was read makes no difference: the connection is dropped.

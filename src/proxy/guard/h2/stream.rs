@@ -2,19 +2,13 @@
 //!
 //! What is found wrong is left in a [`Verdict`], which the accept loop reads: it has the framework write the GOAWAY, at a place
 //! where one may stand. From then on what the client sends is thrown away, so that closing does not lose it that frame: a socket
-//! closed over unread bytes is reset, and a reset may overtake what was written. A stream whose body does not come is ended by a
-//! frame put into what the framework reads, which makes it reset that stream and no other.
+//! closed over unread bytes is reset, and a reset may overtake what was written.
 
-use super::{
-    frames::PRIORITY,
-    watch::{End, FrameWatch, Overdue},
-};
+use super::watch::{End, FrameWatch};
 use crate::proxy::Clock;
-use async_trait::async_trait;
-use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest, UniqueID,
-    UniqueIDType, raw_connect::ProxyDigest, tls::SslDigest,
-};
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::Stream;
+use prometheus::IntCounter;
 use std::{
     io,
     pin::Pin,
@@ -42,17 +36,23 @@ pub struct Watched {
     clock: Clock,
     every: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Read before what the client sends.
-    inserted: Vec<u8>,
+    /// Read already, to find out which protocol this is.
+    unread: BytesMut,
     discarded: usize,
+    /// Streams that were reset for the client's fault.
+    resets: IntCounter,
 }
 
 impl Watched {
-    /// Takes the connection over, before its preface; what is waited for is looked after at this interval.
-    pub fn new(stream: Stream, watch: FrameWatch, clock: Clock, every: Duration) -> (Self, Verdict) {
-        let verdict = Verdict::default();
-        let shared = Arc::clone(&verdict);
-        (Self { stream, watch, verdict, clock, every, timer: None, inserted: Vec::new(), discarded: 0 }, shared)
+    /// Takes the connection over, before its preface, with what was read of it; what is waited for is looked after at this
+    /// interval.
+    pub fn new(stream: Stream, unread: BytesMut, watch: FrameWatch, clock: Clock, every: Duration, resets: IntCounter) -> Self {
+        Self { stream, watch, verdict: Verdict::default(), clock, every, timer: None, unread, discarded: 0, resets }
+    }
+
+    /// Where it is said why the connection is to be ended.
+    pub fn verdict(&self) -> Verdict {
+        Arc::clone(&self.verdict)
     }
 
     fn end(&self, end: End) {
@@ -64,28 +64,34 @@ impl Watched {
         self.verdict.get().is_some()
     }
 
-    /// Lets time pass, and has this task woken at the next tick while something is waited for.
+    /// Has this task woken again while something is waited for, until it is overdue.
     fn poll_time(&mut self, context: &mut Context<'_>) {
         while self.watch.is_waiting() && !self.is_ended() {
-            let clock = self.clock;
-            let timer = self.timer.get_or_insert_with(|| {
-                self.watch.begin_ticks(clock.monotonic_ns());
-                Box::pin(tokio::time::sleep(self.every))
-            });
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.every)));
             if timer.as_mut().poll(context).is_pending() {
                 return;
             }
             timer.set(tokio::time::sleep(self.every));
-            let now = self.clock.monotonic_ns();
-            self.watch.tick(now);
-            while let Some(overdue) = self.watch.take_overdue(now) {
-                match overdue {
-                    Overdue::Body(stream) => self.inserted.extend(ending(stream)),
-                    Overdue::Connection(end) => return self.end(end),
-                }
+            if let Some(end) = self.watch.overdue(self.clock.monotonic_ns()) {
+                return self.end(end);
             }
         }
         self.timer = None;
+    }
+
+    /// What the client sends, and first what was read of it already.
+    fn poll_client(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let count = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..count]);
+        self.unread.advance(count);
+        if self.unread.is_empty() {
+            // A connection may live for long, and this is needed once.
+            self.unread = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Throws away what the client sends; ready when it is gone or has sent too much.
@@ -115,26 +121,13 @@ impl Watched {
     }
 }
 
-/// A PRIORITY frame by which a stream depends on itself: an error of that stream alone (RFC 7540, section 5.3.1), which the
-/// framework resets for it.
-fn ending(stream: u32) -> [u8; 14] {
-    let [a, b, c, d] = stream.to_be_bytes();
-    [0, 0, 5, PRIORITY, 0, a, b, c, d, a, b, c, d, 0]
-}
-
 impl AsyncRead for Watched {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.poll_time(context);
         if !this.is_ended() {
-            if !this.inserted.is_empty() {
-                let count = this.inserted.len().min(buffer.remaining());
-                buffer.put_slice(&this.inserted[..count]);
-                this.inserted.drain(..count);
-                return Poll::Ready(Ok(()));
-            }
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            ready!(this.poll_client(context, buffer))?;
             let Err(end) = this.watch.receive(&buffer.filled()[before..], this.clock.monotonic_ns()) else {
                 return Poll::Ready(Ok(()));
             };
@@ -151,10 +144,10 @@ impl AsyncWrite for Watched {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        if let Poll::Ready(Ok(count)) = &written
-            && let Err(end) = this.watch.send(&bytes[..*count], this.clock.monotonic_ns())
-        {
-            this.end(end);
+        if let Poll::Ready(Ok(count)) = &written {
+            let judged = this.watch.send(&bytes[..*count], this.clock.monotonic_ns());
+            this.resets.inc_by(this.watch.take_provoked());
+            judged.unwrap_or_else(|end| this.end(end));
         }
         this.note_write(context, written)
     }
@@ -175,49 +168,5 @@ impl AsyncWrite for Watched {
             ready!(this.poll_discard(context));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-#[async_trait]
-impl Peek for Watched {}
-
-#[async_trait]
-impl Shutdown for Watched {
-    async fn shutdown(&mut self) {
-        self.stream.shutdown().await;
-    }
-}
-
-impl UniqueID for Watched {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl Ssl for Watched {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Watched {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-}
-
-impl GetProxyDigest for Watched {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Watched {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
     }
 }

@@ -3,18 +3,18 @@
 //! The framework answers or ignores SETTINGS, PING, PRIORITY, `WINDOW_UPDATE` and `RST_STREAM` for as long as they come, and waits
 //! for ever for the rest of a frame. Each kind has a budget that refills with time and with useful work, so that a busy client
 //! earns what it needs; whoever overdraws is told to calm down (RFC 9113, section 10.5). DATA with content has none: it is the
-//! work, and windows bound it. Empty DATA, CONTINUATION and header lists are bounded by the framework. Time is handed in; nothing
-//! here reads or writes a connection.
+//! work, and windows bound it. Empty DATA, CONTINUATION and header lists are bounded by the framework, and how slowly a body may
+//! come is for those to say who wait for it. Time is handed in; nothing here reads or writes a connection.
 
 use super::{
-    bodies::Bodies,
     frames::{
         CONTINUATION, DATA, Event, FrameReader, HEADERS, Head, PING, PREFACE, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE,
         RST_STREAM, SETTINGS, WINDOW_UPDATE,
     },
+    inflow::Inflow,
 };
 use crate::proxy::guard::pace::LEAST_RATE;
-use std::time::Duration;
+use std::{mem, sync::Arc, time::Duration};
 
 /// Why the gateway ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,20 +98,17 @@ impl Kind {
 pub struct Times {
     /// From the first byte of a frame or header block to its end; from the preface to the end of the first frame.
     pub header: Duration,
-    /// Between two pieces of a body.
+    /// Between two pieces of a body; a frame of it may come at the least rate after that.
     pub body: Duration,
     /// For a client that does not read.
     pub write: Duration,
 }
 
-/// What a tick finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overdue {
-    /// This stream's body does not come; others can go on.
-    Body(u32),
-    /// The connection is to be ended.
-    Connection(End),
-}
+/// RFC 9113, section 6.9.2: the window of a connection before anything is said about it; the gateway says nothing.
+const FIRST_WINDOW: i64 = 65_535;
+/// Below this a client may rather wait than send a small frame: the default size of a frame. A window that the gateway has read
+/// empty is always larger, because it is renewed once half of it, which is 32 KiB, is used.
+const ROOM: i64 = 16 * 1024;
 
 /// One connection's frames.
 #[derive(Debug)]
@@ -120,35 +117,40 @@ pub struct FrameWatch {
     received: FrameReader,
     sent: FrameReader,
     budgets: [Budget; Kind::ALL.len()],
-    bodies: Bodies,
+    /// What the client may send of all bodies.
+    window: i64,
+    inflow: Arc<Inflow>,
     /// A header block is open.
     in_block: bool,
     /// The highest stream that a request came on: one of another stream is no request.
     last_stream: u32,
-    /// Since when the end of something is waited for; DATA has its own bound.
+    /// Since when the end of something is waited for, and for how long; DATA has a bound of its own.
     unfinished: Option<(u64, u64)>,
+    /// When some of it came last.
+    moved: u64,
     /// Since when the client takes nothing.
     unread_since: Option<u64>,
-    ticked_ns: u64,
+    /// Streams that were reset because the client broke the protocol, since somebody asked.
+    provoked: u64,
 }
 
 impl FrameWatch {
-    /// A connection that begins now and may have so many streams at a time.
-    pub fn new(times: Times, streams: u32, now: u64) -> Self {
-        // Those that will be refused are followed until then.
-        let capacity = 2 * streams as usize;
+    /// A connection that begins now.
+    pub fn new(times: Times, inflow: Arc<Inflow>, now: u64) -> Self {
         Self {
             times,
             received: FrameReader::new(PREFACE),
             sent: FrameReader::new(0),
             budgets: Kind::ALL.map(|kind| Budget::full(&kind.allowance(), now)),
-            bodies: Bodies::new(times.body, capacity),
+            window: FIRST_WINDOW,
+            inflow,
             in_block: false,
             last_stream: 0,
             // RFC 9113, section 3.4: SETTINGS follow the preface.
             unfinished: Some((now, nanoseconds(times.header))),
+            moved: now,
             unread_since: None,
-            ticked_ns: now,
+            provoked: 0,
         }
     }
 
@@ -157,10 +159,10 @@ impl FrameWatch {
     /// # Errors
     /// The connection is to be ended; nothing more is to be judged.
     pub fn receive(&mut self, mut bytes: &[u8], now: u64) -> Result<(), End> {
+        self.moved = now;
         while let Some(event) = self.received.next(&mut bytes) {
             match event {
                 Event::Begun(head) => self.begin(head, now),
-                Event::Content(head, count) if head.kind == DATA => self.bodies.content(head.stream, count),
                 Event::Content(..) => {}
                 Event::Ended(head, _) => self.finish(head, now)?,
             }
@@ -196,45 +198,32 @@ impl FrameWatch {
         self.unread_since = None;
     }
 
-    /// Something is waited for: ticks are needed. Without it a connection costs no timer.
+    /// Something is waited for: it must be looked at from time to time. Without it a connection costs no timer.
     pub fn is_waiting(&self) -> bool {
-        self.unfinished.is_some() || self.unread_since.is_some() || !self.bodies.is_empty()
+        self.unfinished.is_some() || self.unread_since.is_some()
     }
 
-    /// Nothing of the client's is under way: a frame could be put in here.
-    pub fn is_between_frames(&self) -> bool {
-        self.received.is_between_frames() && !self.in_block
-    }
-
-    /// Ticks begin: what was before them was not waited for.
-    pub fn begin_ticks(&mut self, now: u64) {
-        self.ticked_ns = now;
-    }
-
-    /// Lets time pass.
-    pub fn tick(&mut self, now: u64) {
-        self.bodies.tick(now.saturating_sub(self.ticked_ns));
-        self.ticked_ns = now;
-    }
-
-    /// Takes something that was waited for too long.
-    pub fn take_overdue(&mut self, now: u64) -> Option<Overdue> {
+    /// What was waited for too long.
+    pub fn overdue(&self, now: u64) -> Option<End> {
         let passed = |since: u64, bound: u64| now.saturating_sub(since) > bound;
         if self.unread_since.is_some_and(|since| passed(since, nanoseconds(self.times.write))) {
-            return Some(Overdue::Connection(End::Unread));
+            return Some(End::Unread);
         }
-        if self.unfinished.is_some_and(|(since, bound)| passed(since, bound)) {
-            return Some(Overdue::Connection(End::Unfinished));
-        }
-        let stream = self.bodies.take_stalled()?;
-        // Within a frame nothing else can come either.
-        Some(if self.is_between_frames() { Overdue::Body(stream) } else { Overdue::Connection(End::Unfinished) })
+        let late = |(since, bound)| passed(since, bound) || passed(self.moved, nanoseconds(self.times.body));
+        self.unfinished.is_some_and(late).then_some(End::Unfinished)
+    }
+
+    /// How many streams were reset for the client's fault since this was last asked.
+    pub fn take_provoked(&mut self) -> u64 {
+        mem::take(&mut self.provoked)
     }
 
     fn begin(&mut self, head: Head, now: u64) {
         let since = self.unfinished.map_or(now, |(since, _)| since);
         let bound = if head.kind == DATA {
-            self.bodies.spend(head.stream, head.length);
+            self.inflow.set_within_data(true);
+            self.window -= i64::from(head.length);
+            self.inflow.has_room(self.window >= ROOM, now);
             // The least rate of a body; a frame that belongs to none is bounded too.
             nanoseconds(self.times.body).saturating_add(u64::from(head.length) * (1_000_000_000 / LEAST_RATE))
         } else {
@@ -252,20 +241,14 @@ impl FrameWatch {
             HEADERS if head.stream > self.last_stream => {
                 self.last_stream = head.stream;
                 self.earn(|allowance| allowance.per_request);
-                if !head.ends_stream() {
-                    self.bodies.begin(head.stream);
-                }
                 Ok(())
             }
-            DATA | HEADERS if head.ends_stream() => {
-                self.bodies.end(head.stream);
+            DATA => {
+                self.inflow.set_within_data(false);
                 Ok(())
             }
-            DATA | HEADERS | CONTINUATION | PUSH_PROMISE => Ok(()),
-            RST_STREAM => {
-                self.bodies.end(head.stream);
-                self.charge(Kind::Reset, now)
-            }
+            HEADERS | CONTINUATION | PUSH_PROMISE => Ok(()),
+            RST_STREAM => self.charge(Kind::Reset, now),
             SETTINGS => self.charge(Kind::Settings, now),
             PING => self.charge(Kind::Ping, now),
             PRIORITY | PRIORITY_UPDATE => self.charge(Kind::Priority, now),
@@ -277,16 +260,16 @@ impl FrameWatch {
     fn note_sent(&mut self, head: Head, first: u32, now: u64) -> Result<(), End> {
         match head.kind {
             DATA => self.earn(|allowance| allowance.per_data),
-            WINDOW_UPDATE => self.bodies.renew(head.stream, first & 0x7fff_ffff),
-            RST_STREAM => {
-                self.bodies.end(head.stream);
-                if is_provoked(first) {
-                    self.charge(Kind::Provoked, now)?;
-                }
+            WINDOW_UPDATE if head.stream == 0 => {
+                self.window += i64::from(first & 0x7fff_ffff);
+                self.inflow.has_room(self.window >= ROOM, now);
+            }
+            RST_STREAM if is_provoked(first) => {
+                self.provoked += 1;
+                self.charge(Kind::Provoked, now)?;
             }
             _ => {}
         }
-        // A body is owed until it ends, also after its answer: the framework reads on, and holds its server's connection.
         if head.ends_stream() {
             self.earn(|allowance| allowance.per_answer);
         }

@@ -1,10 +1,10 @@
 //! Budgets at a clock that stands, what fills them again, and what is waited for.
 
-use super::{End, FrameWatch, Kind, Overdue, Times};
+use super::{End, FrameWatch, Inflow, Kind, Times};
 use crate::proxy::guard::h2::frames::{
     CONTINUATION, DATA, HEADERS, PING, PRIORITY, PRIORITY_UPDATE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const SECOND: u64 = 1_000_000_000;
 const TIMES: Times = Times { header: Duration::from_secs(10), body: Duration::from_secs(30), write: Duration::from_secs(30) };
@@ -16,7 +16,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// A connection whose preface and first SETTINGS have come.
 fn watch() -> FrameWatch {
-    let mut watch = FrameWatch::new(TIMES, 100, 0);
+    let mut watch = FrameWatch::new(TIMES, Arc::default(), 0);
     watch.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).expect("a preface");
     watch.receive(&frame(SETTINGS, 0, 0, &[]), 0).expect("settings");
     watch
@@ -118,29 +118,44 @@ fn data_has_no_budget() {
 }
 
 /// What is overdue after each of these seconds, when these bytes came at the beginning.
-fn overdue(bytes: &[u8], seconds: u64) -> Option<(u64, Overdue)> {
+fn overdue(bytes: &[u8], seconds: u64) -> Option<(u64, End)> {
     let mut watch = watch();
     watch.receive(bytes, 0).expect("no flood");
-    (1..=seconds).find_map(|second| {
-        watch.tick(second * SECOND);
-        watch.take_overdue(second * SECOND).map(|found| (second, found))
-    })
+    (1..=seconds).find_map(|second| watch.overdue(second * SECOND).map(|found| (second, found)))
 }
 
 #[test]
 fn what_was_begun_must_be_ended_in_time() {
-    let unfinished = Overdue::Connection(End::Unfinished);
+    let unfinished = End::Unfinished;
     assert_eq!(overdue(&[0], 100), Some((11, unfinished)));
     assert_eq!(overdue(&[0, 0, 9, PING], 100), Some((11, unfinished)));
     assert_eq!(overdue(&frame(HEADERS, 1, 1, &[1, 2, 3]), 100), Some((11, unfinished)), "a block without an end");
     assert_eq!(overdue(&frame(HEADERS, 5, 1, &[1, 2, 3])[..10], 100), Some((11, unfinished)), "half a frame");
     let open = [frame(HEADERS, 1, 1, &[]), frame(CONTINUATION, 0, 1, &[])].concat();
     assert_eq!(overdue(&open, 100), Some((11, unfinished)));
-    // Half a DATA frame: the stream could not be ended alone.
+    // Half a DATA frame.
     let half = [frame(HEADERS, 4, 1, &[]), frame(DATA, 0, 1, &[0; 100])[..50].to_vec()].concat();
     assert_eq!(overdue(&half, 100), Some((31, unfinished)));
     // And one that belongs to no request.
-    assert_eq!(overdue(&frame(DATA, 0, 1, &[0; 2400])[..50], 100), Some((40, unfinished)));
+    assert_eq!(overdue(&frame(DATA, 0, 1, &[0; 2400])[..50], 100), Some((31, unfinished)));
+}
+
+/// With 2,400 bytes that come so many a second.
+fn check_data(bytes_a_second: usize, expected: Option<(u64, End)>) {
+    let mut watch = watch();
+    let data = frame(DATA, 0, 1, &[0; 2400]);
+    let found = (0..).zip(data.chunks(bytes_a_second)).find_map(|(second, part)| {
+        watch.receive(part, second * SECOND).expect("no flood");
+        watch.overdue(second * SECOND).map(|found| (second, found))
+    });
+    assert_eq!(found, expected, "{bytes_a_second} bytes a second");
+}
+
+#[test]
+fn a_frame_of_data_may_come_at_the_least_rate_after_the_time_of_any_body() {
+    check_data(1, Some((40, End::Unfinished)));
+    check_data(50, Some((40, End::Unfinished)));
+    check_data(60, None);
 }
 
 #[test]
@@ -157,27 +172,52 @@ fn a_connection_that_owes_nothing_is_waited_for_as_long_as_it_likes() {
 
 #[test]
 fn settings_must_follow_the_preface() {
-    let mut watch = FrameWatch::new(TIMES, 100, 0);
+    let mut watch = FrameWatch::new(TIMES, Arc::default(), 0);
     watch.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).expect("a preface");
     assert!(watch.is_waiting());
-    assert_eq!(watch.take_overdue(10 * SECOND), None);
-    assert_eq!(watch.take_overdue(11 * SECOND), Some(Overdue::Connection(End::Unfinished)));
+    assert_eq!(watch.overdue(10 * SECOND), None);
+    assert_eq!(watch.overdue(11 * SECOND), Some(End::Unfinished));
+}
+
+/// A connection with an eye on what its bodies see of it.
+fn watch_and_inflow() -> (FrameWatch, Arc<Inflow>) {
+    let inflow = Arc::<Inflow>::default();
+    let mut watch = FrameWatch::new(TIMES, Arc::clone(&inflow), 0);
+    watch.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).expect("a preface");
+    (watch, inflow)
 }
 
 #[test]
-fn a_silent_body_costs_its_stream_alone() {
-    let two = [frame(HEADERS, 4, 1, &[]), frame(HEADERS, 4, 3, &[]), frame(DATA, 1, 3, b"x")].concat();
-    assert_eq!(overdue(&two, 100), Some((32, Overdue::Body(1))));
+fn a_client_without_a_window_is_not_waited_for() {
+    let (mut watch, inflow) = watch_and_inflow();
+    watch.receive(&frame(DATA, 0, 1, &[0; 16_384]).repeat(2), 5 * SECOND).expect("no flood");
+    assert_eq!(inflow.client_time(6 * SECOND), 6 * SECOND, "half of the window is left");
+    watch.receive(&frame(DATA, 0, 1, &[0; 16_384]), 7 * SECOND).expect("no flood");
+    watch.receive(&frame(DATA, 0, 3, b"x"), 7 * SECOND).expect("no flood");
+    assert_eq!(inflow.client_time(60 * SECOND), 7 * SECOND, "less than a frame is left");
+    let renewal = 49_153u32.to_be_bytes();
+    watch.send(&frame(WINDOW_UPDATE, 0, 1, &renewal), 60 * SECOND).expect("no flood");
+    assert_eq!(inflow.client_time(61 * SECOND), 7 * SECOND, "the window of one stream is not that of all");
+    watch.send(&frame(WINDOW_UPDATE, 0, 0, &renewal), 67 * SECOND).expect("no flood");
+    assert_eq!(inflow.client_time(70 * SECOND), 10 * SECOND);
 }
 
 #[test]
-fn a_body_is_owed_after_its_answer_too_unless_nobody_wants_it() {
+fn what_comes_after_half_a_frame_of_data_is_seen_to_wait_for_it() {
+    let (mut watch, inflow) = watch_and_inflow();
+    let data = frame(DATA, 0, 1, &[0; 100]);
+    watch.receive(&data[..9], 0).expect("no flood");
+    assert!(inflow.is_within_data());
+    watch.receive(&data[9..], 0).expect("no flood");
+    assert!(!inflow.is_within_data());
+}
+
+#[test]
+fn resets_for_the_fault_of_a_client_are_told_once() {
     let mut watch = watch();
-    watch.receive(&frame(HEADERS, 4, 1, &[]), 0).expect("no flood");
-    watch.send(&frame(HEADERS, 5, 1, &[]), 0).expect("no flood");
-    assert!(watch.is_waiting());
-    watch.send(&frame(RST_STREAM, 0, 1, &[0; 4]), 0).expect("no flood");
-    assert!(!watch.is_waiting());
+    watch.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]).repeat(3), 0).expect("no flood");
+    watch.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), 0).expect("no flood");
+    assert_eq!((watch.take_provoked(), watch.take_provoked()), (3, 0));
 }
 
 #[test]
@@ -185,10 +225,10 @@ fn a_client_that_takes_nothing_is_given_up() {
     let mut watch = watch();
     watch.wait_to_send(0);
     watch.wait_to_send(20 * SECOND);
-    assert_eq!(watch.take_overdue(30 * SECOND), None);
-    assert_eq!(watch.take_overdue(31 * SECOND), Some(Overdue::Connection(End::Unread)));
+    assert_eq!(watch.overdue(30 * SECOND), None);
+    assert_eq!(watch.overdue(31 * SECOND), Some(End::Unread));
     watch.send(&[0], 31 * SECOND).expect("no flood");
-    assert_eq!(watch.take_overdue(1000 * SECOND), None);
+    assert_eq!(watch.overdue(1000 * SECOND), None);
 }
 
 #[test]
@@ -213,8 +253,7 @@ proptest::proptest! {
             let verdict = bytes.chunks(slice).map(|piece| watch.receive(piece, 0)).find(Result::is_err);
             // The same bytes as what the gateway says, and time that passes in leaps.
             let _ = bytes.chunks(slice).map(|piece| watch.send(piece, 0)).find(Result::is_err);
-            watch.tick(u64::MAX);
-            while matches!(watch.take_overdue(u64::MAX), Some(Overdue::Body(_))) {}
+            let _ = watch.overdue(u64::MAX);
             verdict
         };
         proptest::prop_assert_eq!(judge(slice), judge(bytes.len().max(1)));
