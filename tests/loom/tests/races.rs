@@ -162,10 +162,8 @@ fn four_users(state: &LimitState, limits: &Limits) {
 
 #[test]
 fn who_has_spent_all_is_refused_while_the_table_grows() {
-    let work: [Work<bool>; 2] = [
-        |state, limits| admits(state, limits, "ann", 2 * SECOND),
-        |state, limits| admits(state, limits, "dan", 2 * SECOND),
-    ];
+    let work: [Work<bool>; 2] =
+        [|state, limits| admits(state, limits, "ann", 2 * SECOND), |state, limits| admits(state, limits, "dan", 2 * SECOND)];
     play(Some(2), &limits(1, 9), four_users, work, |state, _, admitted| {
         assert_eq!((admitted, state.users()), ([false, true], 4));
     });
