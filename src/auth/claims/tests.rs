@@ -18,8 +18,13 @@ fn what_is_not_a_number_is_no_date() {
 
 #[test]
 fn what_no_clock_shows_is_no_date() {
-    let beyond =
-        [json!(u64::MAX), json!(1u64 << 63), json!(9_223_372_036_854_775_808.0), json!(1.8446744073709552e19), json!(f64::MAX)];
+    let beyond = [
+        json!(u64::MAX),
+        json!(1u64 << 63),
+        json!(9_223_372_036_854_775_808.0),
+        json!(1.844_674_407_370_955_2e19),
+        json!(f64::MAX),
+    ];
     for value in beyond.into_iter().chain([json!(-1), json!(-0.5), json!(i64::MIN), json!(f64::MIN)]) {
         check_date(&value, Err(InvalidReason::Claims));
     }
