@@ -9,6 +9,7 @@
 mod locks;
 mod memory;
 mod pauses;
+mod tending;
 mod users;
 
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
@@ -131,7 +132,7 @@ fn admissions(criterion: &mut Criterion) {
     keep("mean with 1,000,000 users, ns", mean, 400.0);
 }
 
-/// Refusals write no bucket: two threads take nothing from each other but the count of a shard's readers.
+/// Refusals write nothing: two threads take nothing from each other.
 fn refusals(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("refused");
     let state = filled(100_000);

@@ -3,12 +3,13 @@
 
 use super::{
     keep, open,
+    tending::Tending,
     users::{Users, ask},
 };
 use stackflow_gateway::limit::LimitState;
 use std::{env, fs, process::Command};
 
-/// Around the worst: a shard doubles its room when its 449th entry comes, and with 2048 shards that is soon after 900,000.
+/// Among them such as shards grow at: with 2048 shards the last time before a million between 900,000 and 970,000.
 const SIZES: [u64; 8] = [100_000, 230_000, 460_000, 900_000, 930_000, 970_000, 1_000_000, 1_600_000];
 /// Makes this program a process that measures one size.
 const SIZE: &str = "LIMITS_MEMORY_OF";
@@ -18,6 +19,7 @@ pub fn measured() -> bool {
     let Some(users) = env::var(SIZE).ok().and_then(|users| users.parse().ok()) else { return false };
     let before = resident();
     let state = LimitState::new(1_000_000);
+    let _tending = Tending::of(&state);
     Users::each(users, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));
     println!("{}", resident().saturating_sub(before));
     assert_eq!(state.users() as u64, users);

@@ -12,6 +12,7 @@ use super::{
     buckets::Buckets,
     gcra::{Empty, Quota, Standing},
     sync::{Mutex, MutexGuard},
+    table::Value,
 };
 use std::sync::{Arc, PoisonError};
 
@@ -106,6 +107,11 @@ impl Addresses {
         forgotten
     }
 
+    /// Makes room ahead ([`Buckets::tend`]).
+    pub(super) fn tend(&self) {
+        self.own.tend();
+    }
+
     /// Entries now.
     pub(super) fn len(&self) -> usize {
         self.own.len()
@@ -113,6 +119,18 @@ impl Addresses {
 
     fn shared(&self) -> MutexGuard<'_, AddressBucket> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Value for AddressBucket {
+    const WORDS: usize = 2;
+
+    fn words(self) -> [u64; 2] {
+        [self.tat, u64::from(self.reserved)]
+    }
+
+    fn of_words([tat, reserved]: [u64; 2]) -> Self {
+        Self { tat, reserved: u32::of_words([reserved, 0]) }
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     key::KeyHasher,
     period::{DAY_NS, PeriodQuota, Span},
     state_file::{self, Kept, KeptCounter},
+    table::Value,
 };
 use crate::time::Now;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -57,6 +58,19 @@ struct Used {
     period: u32,
     /// Monotonic second before which it is not forgotten.
     keep_until_s: u32,
+}
+
+impl Value for Used {
+    const WORDS: usize = 2;
+
+    fn words(self) -> [u64; 2] {
+        [self.requests, u64::from(self.period) << u32::BITS | u64::from(self.keep_until_s)]
+    }
+
+    fn of_words([requests, rest]: [u64; 2]) -> Self {
+        let [period, keep_until_s] = [rest >> u32::BITS, rest & u64::from(u32::MAX)].map(|half| u32::of_words([half, 0]));
+        Self { requests, period, keep_until_s }
+    }
 }
 
 impl Quotas {
@@ -138,6 +152,11 @@ impl Quotas {
             self.changed.store(true, Relaxed);
         }
         forgotten
+    }
+
+    /// Makes room ahead ([`Buckets::tend`]).
+    pub(super) fn tend(&self) {
+        self.used.tend();
     }
 
     /// Counters now.

@@ -104,7 +104,7 @@ fn the_last_global_token_is_given_once_and_not_refused_to_all() {
 #[test]
 fn one_user_on_two_threads_gets_one_token_once() {
     let work: Work<bool> = |state, limits| admits(state, limits, "ann", 0);
-    play(None, &limits(1, 5), nothing, [work; 2], |state, limits, admitted| {
+    play(Some(2), &limits(1, 5), nothing, [work; 2], |state, limits, admitted| {
         assert_eq!((count(admitted), user_spent(state, limits, "ann"), global_spent(state, limits)), (1, 1, 1));
         assert_eq!(state.users(), 1);
     });
@@ -129,7 +129,7 @@ fn three_threads_of_two_users_spend_what_was_admitted() {
         |state, limits| admits(state, limits, "ann", 0),
         |state, limits| admits(state, limits, "bob", 0),
     ];
-    play(Some(3), &limits(1, 2), nothing, work, |state, limits, admitted| {
+    play(Some(2), &limits(1, 2), nothing, work, |state, limits, admitted| {
         let [ann, again, bob] = admitted.map(u64::from);
         assert_eq!((ann + again, bob), (1, 1), "a token was free for each");
         assert_eq!((user_spent(state, limits, "ann"), user_spent(state, limits, "bob")), (1, 1));
@@ -148,10 +148,42 @@ fn a_sweep_loses_no_charge_that_comes_meanwhile() {
         |state, limits| admits(state, limits, "ann", 2 * SECOND),
     ];
     let before: fn(&LimitState, &Limits) = |state, limits| assert!(admits(state, limits, "ann", 0));
-    play(None, &limits(1, 5), before, work, |state, limits, admitted| {
+    play(Some(2), &limits(1, 5), before, work, |state, limits, admitted| {
         assert_eq!(admitted, [true, true]);
         assert!(!admits(state, limits, "ann", 2 * SECOND), "the token is spent");
         assert_eq!(state.users(), 1);
+    });
+}
+
+/// Somebody who has spent all, beside three others: another one makes the table grow.
+fn four_users(state: &LimitState, limits: &Limits) {
+    assert!(["ann", "bob", "cat"].iter().all(|subject| admits(state, limits, subject, 2 * SECOND)));
+}
+
+#[test]
+fn who_has_spent_all_is_refused_while_the_table_grows() {
+    let work: [Work<bool>; 2] =
+        [|state, limits| admits(state, limits, "ann", 2 * SECOND), |state, limits| admits(state, limits, "dan", 2 * SECOND)];
+    play(Some(2), &limits(1, 9), four_users, work, |state, _, admitted| {
+        assert_eq!((admitted, state.users()), ([false, true], 4));
+    });
+}
+
+#[test]
+fn what_a_reader_finds_while_others_are_forgotten_and_come_is_whole_and_of_that_user() {
+    let work: [Work<bool>; 2] = [
+        |state, limits| state.user_standing(&caller(limits, "ann"), at(2 * SECOND)).remaining == 1,
+        // The others are full and go; who comes takes one of their places.
+        |state, limits| {
+            state.sweep(limits, at(3 * SECOND));
+            admits(state, limits, "dan", 3 * SECOND)
+        },
+    ];
+    let before: fn(&LimitState, &Limits) = |state, limits| {
+        assert!(["bob", "ann", "cat", "ann"].iter().all(|subject| admits(state, limits, subject, SECOND)));
+    };
+    play(Some(2), &limits(2, 9), before, work, |state, _, right| {
+        assert_eq!((right, state.users()), ([true, true], 2));
     });
 }
 
@@ -166,7 +198,7 @@ fn who_comes_late_while_a_sweep_forgets_is_not_judged_as_of_before_it() {
         |state, limits| admits(state, limits, "ann", 0),
     ];
     let before: fn(&LimitState, &Limits) = |state, limits| assert!(admits(state, limits, "ann", 0));
-    play(None, &limits(1, 5), before, work, |state, limits, [_, late]| {
+    play(Some(2), &limits(1, 5), before, work, |state, limits, [_, late]| {
         assert_eq!(count([late, admits(state, limits, "ann", 2 * SECOND)]), 1, "one token was there at 2 s");
     });
 }
@@ -207,7 +239,7 @@ fn the_bound_on_users_holds_while_they_race_for_the_last_place() {
     let work: [Work<bool>; 2] =
         [|state, limits| admits(state, limits, "ann", 0), |state, limits| admits(state, limits, "bob", 0)];
     let limits = Limits { max_users: 1, ..limits(5, 5) };
-    play(None, &limits, nothing, work, |state, limits, admitted| {
+    play(Some(2), &limits, nothing, work, |state, limits, admitted| {
         assert_eq!((count(admitted), state.users(), state.overflow()), (2, 1, 1));
         let spent = ["ann", "bob"].map(|subject| user_spent(state, limits, subject));
         assert_eq!((spent[0] + spent[1], global_spent(state, limits)), (1, 2));
@@ -259,7 +291,7 @@ fn an_address_token_given_back_is_taken_by_one_other() {
         },
         |state, limits| state.charge_address(limits, ADDRESS, at(0)).map(drop).is_ok(),
     ];
-    play(None, &limits(1, 1), nothing, work, |state, limits, [refunded, charged]| {
+    play(Some(2), &limits(1, 1), nothing, work, |state, limits, [refunded, charged]| {
         assert!(refunded || charged, "a token was free");
         let left = state.address_standing(limits, ADDRESS, at(0)).remaining;
         assert_eq!(left, u64::from(!charged), "what was kept is spent, what was given back is there");
@@ -272,7 +304,7 @@ fn two_wrong_secrets_that_race_are_judged_once() {
         let attempts = Attempts { state, limits, address: ADDRESS, now: at(0) };
         attempts.of("client", || None::<()>).is_ok()
     };
-    play(None, &limits(1, 1), nothing, [work; 2], |_, _, tried| assert_eq!(count(tried), 1));
+    play(Some(2), &limits(1, 1), nothing, [work; 2], |_, _, tried| assert_eq!(count(tried), 1));
 }
 
 /// One request a day, and one a second on the route.
@@ -294,7 +326,7 @@ fn asks_on_a_route(state: &LimitState, limits: &Limits, subject: &str) -> bool {
 fn two_users_that_race_for_a_routes_last_token_are_charged_by_all_four_policies_or_none() {
     let work: [Work<bool>; 2] =
         [|state, limits| asks_on_a_route(state, limits, "ann"), |state, limits| asks_on_a_route(state, limits, "bob")];
-    play(Some(3), &four_policies(), nothing, work, |state, limits, admitted| {
+    play(Some(2), &four_policies(), nothing, work, |state, limits, admitted| {
         assert_eq!((count(admitted), global_spent(state, limits), state.users()), (1, 1, 1));
         for (subject, admitted) in ["ann", "bob"].into_iter().zip(admitted) {
             let caller = caller(limits, subject);
@@ -310,7 +342,7 @@ fn a_days_last_request_is_given_once() {
     let limits = four_policies();
     let before: fn(&LimitState, &Limits) = |state, limits| assert!(admits(state, limits, "ann", 0));
     let work: Work<bool> = |state, limits| admits(state, limits, "ann", 0);
-    play(Some(3), &limits, before, [work; 2], |state, limits, admitted| {
+    play(Some(2), &limits, before, [work; 2], |state, limits, admitted| {
         assert_eq!((count(admitted), global_spent(state, limits)), (1, 2));
         let left = state.quota_numbers(&caller(limits, "ann"), at(0)).map(|numbers| numbers.standing.remaining);
         assert_eq!((left, state.user_standing(&caller(limits, "ann"), at(0)).remaining), (Some(0), 3));
