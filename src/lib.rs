@@ -24,8 +24,8 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`cli`] | one file a command: `run`, `check`, `demo`, `api-key`, `signing-key`; `completions` |
-//! | [`config`] | `file` reads what was written, `compile` makes the [`config::Gateway`] of it; all problems at once, each with place and remedy |
+//! | [`cli`] | one file a command: `run`, `check`, `demo`, `api-key`, `signing-key`; `schema`, `completions` |
+//! | [`config`] | `file` reads what was written, `compile` makes the [`config::Gateway`] of it; all problems at once, each with place and remedy; `schema` is what `file` says of itself |
 //! | [`pipeline`] | the order of decisions; what a decision consists of; the leave to forward |
 //! | [`request`], [`time`], [`state`] | what a decision may see: the head of the request, the moment, buckets and known tokens |
 //! | [`reply`], [`response_headers`] | what a client gets: the table of the gateway's own answers; what every response carries |
@@ -91,6 +91,8 @@
 //!     `requests_sent_at_once_are_answered_in_order`, `what_comes_out_is_what_was_understood`, `lengths_that_differ_between_readers_are_refused`
 //! 17. An upgrade is whole or nothing, and nobody who asks meanwhile notices. `no_request_fails_over_twenty_reloads_five_upgrades_and_a_stop`,
 //!     `a_successor_that_could_not_serve_takes_nothing`
+//! 18. The schema of the configuration is what its reader says of itself, and refuses nothing that the reader takes.
+//!     `every_key_says_of_what_kind_it_is`, `what_is_shipped_is_valid_and_the_schema_is_one`
 //!
 //! # Words
 //!

@@ -33,6 +33,7 @@ fn usage_errors_exit_2() {
         vec!["check", "--config", "nowhere.toml"],
         vec!["check", "--config", "gateway.toml", "--format", "xml"],
         vec!["demo", "--address", "localhost"],
+        vec!["schema", "gateway.toml"],
         vec!["completions"],
         vec!["completions", "cmd"],
         vec!["api-key"],
@@ -59,8 +60,8 @@ fn version_and_help_are_answers() {
     assert_eq!(said(&version).trim(), format!("stackflow-gateway {}", env!("CARGO_PKG_VERSION")));
     assert_eq!(version.status.code(), Some(0));
     for (arguments, words) in [
-        (vec!["--help"], vec!["run", "demo", "check", "api-key", "signing-key", "completions"]),
-        (vec!["help"], vec!["run", "demo", "check", "api-key", "signing-key", "completions"]),
+        (vec!["--help"], vec!["run", "demo", "check", "api-key", "signing-key", "schema", "completions"]),
+        (vec!["help"], vec!["run", "demo", "check", "api-key", "signing-key", "schema", "completions"]),
         (vec!["api-key", "--help"], vec!["create", "list", "revoke"]),
         (
             vec!["api-key", "create", "--help"],
@@ -75,6 +76,7 @@ fn version_and_help_are_answers() {
         (vec!["run", "--help"], vec!["--config"]),
         (vec!["check", "--help"], vec!["--config", "--format", "json"]),
         (vec!["demo", "--help"], vec!["--address", "127.0.0.1:8080", "--admin", "127.0.0.1:9901"]),
+        (vec!["schema", "--help"], vec!["JSON Schema", "2020-12", "check"]),
         (vec!["completions", "--help"], vec!["bash", "zsh", "fish"]),
     ] {
         let output = Gateway::output(&arguments, "", &[]);
@@ -92,7 +94,9 @@ fn completions_are_scripts_of_their_shell() {
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!((output.status.code(), output.stderr.is_empty()), (Some(0), true), "{shell}: {output:?}");
         assert!(script.starts_with(begins), "{shell}: {}", script.lines().next().unwrap_or_default());
-        for word in ["run", "check", "demo", "api-key", "revoke", "signing-key", "rotate", "completions", "config", "format"] {
+        for word in
+            ["run", "check", "demo", "api-key", "revoke", "signing-key", "rotate", "schema", "completions", "config", "format"]
+        {
             assert!(script.contains(word), "{word} in the script for {shell}");
         }
     }

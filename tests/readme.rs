@@ -76,7 +76,17 @@ fn every_command_and_flag_exists() {
         }
         seen.insert(command.join(" "));
     }
-    let every = ["run", "demo", "check", "api-key create", "api-key list", "api-key revoke", "signing-key rotate", "completions"];
+    let every = [
+        "run",
+        "demo",
+        "check",
+        "api-key create",
+        "api-key list",
+        "api-key revoke",
+        "signing-key rotate",
+        "schema",
+        "completions",
+    ];
     let every: BTreeSet<String> = every.map(str::to_owned).into();
     assert_eq!(seen, every, "all commands are shown");
 }

@@ -7,7 +7,7 @@ mod run;
 mod signals;
 mod signing_key;
 
-use crate::config::{Problems, render_text};
+use crate::config::{Problems, render_text, schema};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{
@@ -68,6 +68,11 @@ enum Command {
     /// Change the key that signs the token endpoint's tokens.
     #[command(subcommand)]
     SigningKey(SigningKey),
+    /// Print the JSON Schema (draft 2020-12) of the configuration, for editors and CI.
+    ///
+    /// It knows keys, types, words and ranges of numbers. What texts say, how keys fit each other and what files hold, only `check`
+    /// does.
+    Schema,
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -176,13 +181,18 @@ pub fn main() -> ExitCode {
         Command::SigningKey(SigningKey::Rotate { config, forget_old, format }) => {
             signing_key::rotate(&config, forget_old, format)
         }
+        Command::Schema => answer(&format!("{:#}\n", schema())),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "stackflow-gateway", &mut script);
-            let printed = print(&String::from_utf8_lossy(&script));
-            printed.map_or_else(|error| unprinted(&error, "try again").report(), |()| ExitCode::SUCCESS)
+            answer(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+/// A text that was asked for, which is all there is to do.
+fn answer(text: &str) -> ExitCode {
+    print(text).map_or_else(|error| unprinted(&error, "try again").report(), |()| ExitCode::SUCCESS)
 }
 
 /// Why a command came to nothing.

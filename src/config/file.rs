@@ -75,42 +75,45 @@ pub(crate) enum Attached {
 
 /// Reads the text; problems go to the report that `Report::new` made of the same text.
 pub(crate) fn read(report: &Report<'_>, document: &DeTable<'_>) -> File {
-    read_document(report, document, |root| {
-        let server = server::server(root);
-        let mut attached = Vec::new();
-        let (listeners, admin) = listeners::listeners(root, &mut attached);
-        let bounds = server::bounds(root);
-        let auth = auth::auth(root, &mut attached);
-        let WrittenLimits { mut limits, reset, ietf_headers, state_file } = limits::limits(root, &mut attached);
-        let cors = cors::cors(root);
-        let response_headers = response_headers::response_headers(root, ietf_headers);
-        let upstreams = upstreams::upstreams(root);
-        let api = api::api(root, &upstreams);
-        let routes = routes::routes(root, &api, &bounds, &upstreams);
-        limits.routes = routes.iter().filter_map(|written| written.route.limit.route()).collect();
-        if let Some(endpoint) = &auth.token_endpoint {
-            limits.failures = endpoint.failures;
-        }
-        let log = log::log(root, &mut attached);
-        File {
-            server,
-            listeners,
-            admin,
-            api,
-            bounds,
-            auth,
-            limits,
-            reset,
-            ietf_headers,
-            limit_state: state_file,
-            cors,
-            response_headers,
-            upstreams,
-            routes,
-            log,
-            attached,
-        }
-    })
+    read_document(report, document, whole)
+}
+
+/// The whole file.
+pub(crate) fn whole(root: &Table<'_>) -> File {
+    let server = server::server(root);
+    let mut attached = Vec::new();
+    let (listeners, admin) = listeners::listeners(root, &mut attached);
+    let bounds = server::bounds(root);
+    let auth = auth::auth(root, &mut attached);
+    let WrittenLimits { mut limits, reset, ietf_headers, state_file } = limits::limits(root, &mut attached);
+    let cors = cors::cors(root);
+    let response_headers = response_headers::response_headers(root, ietf_headers);
+    let upstreams = upstreams::upstreams(root);
+    let api = api::api(root, &upstreams);
+    let routes = routes::routes(root, &api, &bounds, &upstreams);
+    limits.routes = routes.iter().filter_map(|written| written.route.limit.route()).collect();
+    if let Some(endpoint) = &auth.token_endpoint {
+        limits.failures = endpoint.failures;
+    }
+    let log = log::log(root, &mut attached);
+    File {
+        server,
+        listeners,
+        admin,
+        api,
+        bounds,
+        auth,
+        limits,
+        reset,
+        ietf_headers,
+        limit_state: state_file,
+        cors,
+        response_headers,
+        upstreams,
+        routes,
+        log,
+        attached,
+    }
 }
 
 /// Reads the table `key` of the file; when it is not there, as if it were there and empty.

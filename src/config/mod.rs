@@ -14,6 +14,7 @@ mod not_yet;
 pub mod pem;
 mod problem;
 mod report;
+mod schema;
 mod table;
 mod url;
 mod value;
@@ -28,3 +29,4 @@ pub use gateway::{
     UnknownPaths,
 };
 pub use problem::{Problem, Problems, render_json, render_text};
+pub use schema::schema;

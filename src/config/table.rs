@@ -2,15 +2,22 @@
 //!
 //! Invariants: every reader records a problem and goes on with its default, so that one run finds all problems; a key that no reader
 //! asked for is reported when the table is done, with the nearest one that was asked for. So what is read and what is known cannot
-//! differ.
+//! differ; nor can the schema, for which the same readers ask a table that has nothing and notes what it is asked for (`noting`).
+
+mod lists;
+mod noting;
+mod numbers;
+
+pub(crate) use noting::describe;
 
 use super::{
     not_yet,
     report::{Fault, Placed, Report},
+    schema::{self, Shape},
     value::{self, WrittenSecret},
 };
 use crate::secret::Secret;
-use std::{cell::RefCell, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{cell::RefCell, path::PathBuf};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -31,6 +38,8 @@ pub(crate) struct Table<'t> {
     known: RefCell<Vec<&'static str>>,
     /// Never known, and reported already.
     refused: RefCell<Vec<&'static str>>,
+    /// Of a table that only notes what it is asked for.
+    shape: Option<RefCell<Shape>>,
 }
 
 /// Reads the whole file with `read`.
@@ -43,7 +52,7 @@ pub(crate) fn read_document<T>(report: &Report<'_>, document: &DeTable<'_>, read
 
 impl<'t> Table<'t> {
     fn new(report: &'t Report<'t>, name: String, pattern: String, at: usize, entries: &'t DeTable<'t>) -> Self {
-        Self { report, name, pattern, at, entries, known: RefCell::default(), refused: RefCell::default() }
+        Self { report, name, pattern, at, entries, known: RefCell::default(), refused: RefCell::default(), shape: None }
     }
 
     /// Where its header is.
@@ -66,14 +75,13 @@ impl<'t> Table<'t> {
         self.entries.get(key).map(|value| value.span().start)
     }
 
-    /// Whether the value of `key` is a list without elements.
-    pub(crate) fn is_empty_list(&self, key: &str) -> bool {
-        self.entries.get(key).is_some_and(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
-    }
-
-    /// Whether the value of `key` is a table.
-    pub(crate) fn is_table(&self, key: &str) -> bool {
-        self.entries.get(key).is_some_and(|value| value.get_ref().is_table())
+    /// Whether the value of `key` is a list without elements, or a table without keys.
+    pub(crate) fn is_empty(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| match value.get_ref() {
+            DeValue::Array(list) => list.is_empty(),
+            DeValue::Table(table) => table.is_empty(),
+            _ => false,
+        })
     }
 
     /// A problem with `key` at `at`.
@@ -88,7 +96,15 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The same for a key that this table never has, and that is nobody's nearest one. Whether it is there.
+    /// A problem with `key`, if it is an empty list or table.
+    pub(crate) fn refuse_empty(&self, key: &'static str, what: &str, remedy: &str) {
+        self.note(|shape| shape.filled(key));
+        if self.is_empty(key) {
+            self.refuse(key, what, remedy);
+        }
+    }
+
+    /// A problem with a key that this table never has, and that is nobody's nearest one. Whether it is there.
     pub(crate) fn forbid(&self, key: &'static str, what: &str, remedy: &str) -> bool {
         self.refused.borrow_mut().push(key);
         self.refuse(key, what, remedy);
@@ -96,85 +112,40 @@ impl<'t> Table<'t> {
     }
 
     /// A problem when `key` is not there.
-    pub(crate) fn require(&self, key: &str, remedy: &str) {
+    pub(crate) fn require(&self, key: &'static str, remedy: &str) {
+        self.note(|shape| shape.required(key));
+        self.require_beside(key, remedy);
+    }
+
+    /// The same where it is another key that decides it, which the schema leaves to the reader.
+    pub(crate) fn require_beside(&self, key: &str, remedy: &str) {
         if self.place_of(key).is_none() {
             self.report.add_missing(self.at, self.full_name(key), remedy);
         }
     }
 
+    /// A problem, called the first one's, when none of `keys` is there.
+    pub(crate) fn require_any(&self, keys: &[&'static str], remedy: &str) {
+        self.needs_any(keys);
+        if keys.iter().all(|key| self.place_of(key).is_none()) {
+            self.require_beside(keys[0], remedy);
+        }
+    }
+
+    /// For the schema: at least one of `keys` is there, which whoever reads them demands.
+    pub(crate) fn needs_any(&self, keys: &[&'static str]) {
+        self.note(|shape| shape.choice("anyOf", keys));
+    }
+
     /// `true` or `false`.
     pub(crate) fn boolean(&self, key: &'static str, default: bool) -> bool {
-        let Some(value) = self.value(key) else { return default };
+        self.note_value(key, || schema::of_type("boolean"));
+        self.note_default(key, || default.into());
+        let Some(value) = self.entry(key) else { return default };
         match value.get_ref() {
             DeValue::Boolean(boolean) => *boolean,
             _ => self.wrong_type(value, key, "write true or false", default),
         }
-    }
-
-    /// A whole number within `range`.
-    pub(crate) fn integer(&self, key: &'static str, default: u64, range: &RangeInclusive<u64>) -> u64 {
-        let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
-        match self.any_integer(key, &remedy) {
-            None => default,
-            Some(Placed { at, value }) => u64::try_from(value).ok().filter(|value| range.contains(value)).unwrap_or_else(|| {
-                self.fault(at, key, Fault::new(format!("{value} is out of range"), remedy));
-                default
-            }),
-        }
-    }
-
-    /// A whole number of any size and sign.
-    pub(crate) fn any_integer(&self, key: &'static str, remedy: &str) -> Option<Placed<i64>> {
-        let value = self.value(key)?;
-        let DeValue::Integer(integer) = value.get_ref() else { return self.wrong_type(value, key, remedy, None) };
-        let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        if parsed.is_none() {
-            self.fault(value.span().start, key, Fault::new("is too large a number", remedy));
-        }
-        parsed.map(|number| Placed { at: value.span().start, value: number })
-    }
-
-    /// A share, 0.0 to 1.0.
-    pub(crate) fn share(&self, key: &'static str, default: f64) -> f64 {
-        const REMEDY: &str = "write a number from 0.0 to 1.0";
-        let Some(value) = self.value(key) else { return default };
-        let number = match value.get_ref() {
-            DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(integer) => integer.as_str().parse().ok(),
-            _ => return self.wrong_type(value, key, REMEDY, default),
-        };
-        number.filter(|number| (0.0..=1.0).contains(number)).unwrap_or_else(|| {
-            self.fault(value.span().start, key, Fault::new("is not a share", REMEDY));
-            default
-        })
-    }
-
-    /// A duration within `range`.
-    pub(crate) fn duration(&self, key: &'static str, default: Duration, range: &RangeInclusive<Duration>) -> Duration {
-        self.duration_if_any(key, range).unwrap_or(default)
-    }
-
-    /// The same without a default.
-    pub(crate) fn duration_if_any(&self, key: &'static str, range: &RangeInclusive<Duration>) -> Option<Duration> {
-        let value = self.value(key)?;
-        self.parsed(key, value, value::DURATION, &|text: &str| value::duration(text, range)).map(|placed| placed.value)
-    }
-
-    /// A size in bytes within `range`.
-    pub(crate) fn size(&self, key: &'static str, default: u64, range: &RangeInclusive<u64>) -> u64 {
-        let Some(value) = self.value(key) else { return default };
-        self.parsed(key, value, value::SIZE, &|text: &str| value::size(text, range)).map_or(default, |placed| placed.value)
-    }
-
-    /// A size within `range` of something that is held in memory.
-    pub(crate) fn size_in_memory(&self, key: &'static str, default: u64, range: &RangeInclusive<u64>) -> usize {
-        usize::try_from(self.size(key, default, range)).unwrap_or(usize::MAX)
-    }
-
-    /// A whole number within `range`, which fits in 32 bits.
-    pub(crate) fn integer_u32(&self, key: &'static str, default: u32, range: &RangeInclusive<u32>) -> u32 {
-        let range = u64::from(*range.start())..=u64::from(*range.end());
-        u32::try_from(self.integer(key, u64::from(default), &range)).unwrap_or(default)
     }
 
     /// A date and time with its offset from UTC; in nanoseconds since 1970.
@@ -192,26 +163,42 @@ impl<'t> Table<'t> {
     }
 
     /// One of `words`; those that are not in this version are refused as such.
-    pub(crate) fn word<T: Copy>(&self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
-        let Some(value) = self.value(key) else { return default };
+    pub(crate) fn word<T: Copy + PartialEq>(&self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
+        self.note_value(key, || schema::one_of(words.iter().map(|(word, _)| *word)));
+        if let Some((word, _)) = words.iter().find(|(_, meaning)| *meaning == default) {
+            self.note_default(key, || (*word).into());
+        }
+        let Some(value) = self.entry(key) else { return default };
         let remedy = value::one_of(words.iter().map(|(word, _)| *word));
         self.parsed(key, value, &remedy, &|text: &str| self.meaning(key, text, words)).map_or(default, |placed| placed.value)
     }
 
-    /// A list of `words`.
-    pub(crate) fn words<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Vec<Placed<T>>> {
-        self.list(key, |text| self.meaning(key, text, words))
+    /// The same, or a table.
+    pub(crate) fn word_or_table<T: Copy + PartialEq>(
+        &self,
+        key: &'static str,
+        default: T,
+        words: &[(&str, T)],
+        read: impl FnOnce(&Table<'_>) -> T,
+    ) -> T {
+        if self.entries.get(key).is_some_and(|value| value.get_ref().is_table()) {
+            return self.table(key, read).unwrap_or(default);
+        }
+        self.note_table(key, read, schema::itself);
+        self.word(key, default, words)
     }
 
     /// A text that `parse` understands; `None` when it is not there, or is wrong.
     pub(crate) fn text<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Placed<T>> {
-        let value = self.value(key)?;
+        self.note_value(key, || schema::text(&parse));
+        let value = self.entry(key)?;
         self.parsed(key, value, TEXT, &parse)
     }
 
-    /// The same with a default, whose place is the table's.
-    pub(crate) fn text_or<T>(&self, key: &'static str, default: T, parse: impl Fn(&str) -> Result<T, Fault>) -> Placed<T> {
-        self.text(key, parse).unwrap_or(Placed { at: self.at, value: default })
+    /// The same with a default as it would be written, whose place is the table's.
+    pub(crate) fn text_or<T>(&self, key: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Placed<T> {
+        self.note_default(key, || default.into());
+        self.text(key, &parse).unwrap_or_else(|| self.as_written(default, parse))
     }
 
     /// The same for a text that must be there.
@@ -232,73 +219,55 @@ impl<'t> Table<'t> {
         path: impl Fn(&str) -> Result<PathBuf, Fault>,
     ) -> Option<Placed<WrittenSecret>> {
         const REMEDY: &str = "write { file = \"PATH\" } or { env = \"NAME\" }";
-        let value = self.value(key)?;
+        let place = |table: &Table<'_>| {
+            table.note(|shape| shape.choice("oneOf", &["env", "file"]));
+            let variable = table.text("env", value::non_empty).map(|name| WrittenSecret::Variable(name.value));
+            let file = table.text("file", &path).map(|path| WrittenSecret::File(path.value));
+            if table.place_of("env").is_some() == table.place_of("file").is_some() {
+                self.fault(table.at, key, Fault::new("is not said to be in one place", REMEDY));
+            }
+            variable.or(file)
+        };
+        let Some(value) = self.entry(key) else {
+            self.note_value(key, || schema::of_type("string"));
+            self.note_table(key, place, schema::itself);
+            return None;
+        };
         let at = value.span().start;
         let secret = match value.get_ref() {
             DeValue::String(text) => Some(WrittenSecret::Plain(Secret::new(text.to_string()))),
-            DeValue::Table(_) => self.nested(key, key, value, |table| {
-                let variable = table.text("env", value::non_empty).map(|name| WrittenSecret::Variable(name.value));
-                let file = table.text("file", &path).map(|path| WrittenSecret::File(path.value));
-                if table.place_of("env").is_some() == table.place_of("file").is_some() {
-                    self.fault(at, key, Fault::new("is not said to be in one place", REMEDY));
-                }
-                variable.or(file)
-            })?,
+            DeValue::Table(_) => self.nested(key, key, value, place)?,
             _ => self.wrong_type(value, key, REMEDY, None),
         };
         secret.map(|value| Placed { at, value })
     }
 
-    /// A list of texts that `parse` understands; elements that are wrong are left out.
-    pub(crate) fn list<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Vec<Placed<T>>> {
-        let value = self.value(key)?;
-        let DeValue::Array(elements) = value.get_ref() else {
-            return self.wrong_type(value, key, "write a list, as in [ … ]", None);
-        };
-        Some(elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &parse)).collect())
-    }
-
-    /// A list, or the word "any" (`None`), for checks that only a written word switches off; whoever reads it requires the key.
-    pub(crate) fn list_or_any(&self, key: &'static str) -> Option<Vec<String>> {
-        let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::String(word) if word == "any" => None,
-            DeValue::Array(elements) if elements.is_empty() => {
-                self.fault(
-                    value.span().start,
-                    key,
-                    Fault::new("is empty and would accept nobody", "list values, or write \"any\""),
-                );
-                None
-            }
-            DeValue::Array(elements) => {
-                // Compared exactly it would accept nobody, and whoever writes it means the opposite.
-                let listed = |text: &str| match text {
-                    "any" => Err(Fault::new("lists `any`, which is not a word in a list", "write \"any\" without brackets")),
-                    _ => value::non_empty(text),
-                };
-                let parsed = elements.iter().filter_map(|element| self.parsed(key, element, TEXT, &listed));
-                Some(parsed.map(|placed| placed.value).collect())
-            }
-            _ => self.wrong_type(value, key, "write a list, or \"any\"", None),
-        }
-    }
-
     /// A table in this one.
     pub(crate) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Table<'_>) -> T) -> Option<T> {
-        let value = self.value(key)?;
+        let Some(value) = self.entry(key) else {
+            self.note_table(key, read, schema::itself);
+            return None;
+        };
         self.nested(key, key, value, read)
     }
 
     /// What `read` makes of a table that is not there: all defaults, and what must be there is missing from this table.
     pub(crate) fn absent<T>(&self, key: &'static str, read: impl FnOnce(&Table<'_>) -> T) -> T {
         let (name, pattern, entries) = (join(&self.name, key), join(&self.pattern, key), DeTable::new());
-        read(&Table::new(self.report, name, pattern, self.at, &entries))
+        let table = Table { shape: self.noting(), ..Table::new(self.report, name, pattern, self.at, &entries) };
+        let absent = read(&table);
+        if table.needs_something() {
+            self.note(|shape| shape.required(key));
+        }
+        absent
     }
 
     /// A list of tables.
     pub(crate) fn tables<T>(&self, key: &'static str, mut read: impl FnMut(&Table<'_>) -> T) -> Vec<T> {
-        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(value) = self.entry(key) else {
+            self.note_table(key, read, schema::list_of);
+            return Vec::new();
+        };
         let DeValue::Array(elements) = value.get_ref() else {
             return self.wrong_type(value, key, &format!("write [[{}]]", self.full_name(key)), Vec::new());
         };
@@ -307,9 +276,14 @@ impl<'t> Table<'t> {
 
     /// One table, or a list of them.
     pub(crate) fn table_or_tables<T>(&self, key: &'static str, mut read: impl FnMut(&Table<'_>) -> T) -> Option<Vec<T>> {
-        match self.value(key)?.get_ref() {
-            DeValue::Array(_) => Some(self.tables(key, read)),
-            _ => Some(self.table(key, &mut read).into_iter().collect()),
+        match self.entry(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(_)) => Some(self.tables(key, read)),
+            Some(_) => Some(self.table(key, &mut read).into_iter().collect()),
+            None => {
+                self.note_table(key, &mut read, schema::itself);
+                self.note_table(key, read, schema::list_of);
+                None
+            }
         }
     }
 
@@ -319,25 +293,38 @@ impl<'t> Table<'t> {
             let (shown, pattern) = (join(key, name), join(key, "*"));
             self.nested(&shown, &pattern, value, |table| read(name, table))
         };
-        self.chosen(key).into_iter().filter_map(read_one).collect()
+        let written = self.chosen(key).into_iter().filter_map(read_one).collect();
+        self.note_table(key, |table| read("NAME", table), schema::named);
+        written
     }
 
     /// A table whose keys the operator chooses, each with a text; in the order of the file.
     pub(crate) fn named_texts<T>(&self, key: &'static str, parse: impl Fn(&str, &str) -> Result<T, Fault>) -> Vec<Placed<T>> {
+        self.note_value(key, || schema::named(schema::of_type("string")));
         let read_one = |(name, value): Chosen<'_>| self.parsed(&join(key, name), value, TEXT, &|text: &str| parse(name, text));
         self.chosen(key).into_iter().filter_map(read_one).collect()
     }
 
-    /// The value of `key` as it stands; from now on the key is known.
+    /// The value of `key` as it stands, of any type; from now on the key is known.
     pub(crate) fn value(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.note_value(key, schema::anything);
+        self.entry(key)
+    }
+
+    fn entry(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         if !self.known.borrow().contains(&key) {
             self.known.borrow_mut().push(key);
         }
         self.entries.get(key)
     }
 
+    /// What a default is, read as it would be written.
+    fn as_written<T>(&self, default: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Placed<T> {
+        Placed { at: self.at, value: parse(default).expect("BUG: the documented defaults can be written") }
+    }
+
     fn chosen(&self, key: &'static str) -> Vec<Chosen<'t>> {
-        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(value) = self.entry(key) else { return Vec::new() };
         let DeValue::Table(entries) = value.get_ref() else {
             return self.wrong_type(value, key, "write a table of names, as in { NAME = … }", Vec::new());
         };

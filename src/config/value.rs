@@ -11,8 +11,8 @@ pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
 pub(crate) const GIB: u64 = 1024 * MIB;
 
-const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-const SIZE_UNITS: [(&str, u64); 4] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
+pub(crate) const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+pub(crate) const SIZE_UNITS: [(&str, u64); 4] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
 
 /// How a duration is written.
 pub(crate) const DURATION: &str = "write a text such as \"30s\", in ms, s, m or h";
@@ -95,8 +95,15 @@ pub(crate) fn show_size(bytes: u64) -> String {
     show(bytes, &SIZE_UNITS)
 }
 
-fn show_duration(duration: Duration) -> String {
+/// A duration as it is written.
+pub(crate) fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS)
+}
+
+/// What matches a text with one of these units, whatever its number.
+pub(crate) fn unit_pattern(units: &[(&str, u64)]) -> String {
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    format!("^[0-9]+({})$", names.join("|"))
 }
 
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {

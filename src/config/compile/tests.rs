@@ -129,9 +129,9 @@ fn a_pattern_that_cannot_be_matched_is_refused() {
 #[test]
 fn a_limit_outside_its_range_is_refused() {
     let text = "[limits]\nglobal = { rate = 0, burst = 1 }\nper_user = { rate = 1, burst = -1 }\nper_address = { rate = 9999999, burst = 1 }";
-    let expected = "gateway.toml:2:19: limits.global.rate: is less than 1; write a whole number from 1 to 1000000\n\
-        gateway.toml:3:32: limits.per_user.burst: is less than 1; write a whole number from 1 to 100000000\n\
-        gateway.toml:4:24: limits.per_address.rate: is too high; write a whole number from 1 to 1000000";
+    let expected = "gateway.toml:2:19: limits.global.rate: 0 is out of range; write a whole number from 1 to 1000000\n\
+        gateway.toml:3:32: limits.per_user.burst: -1 is out of range; write a whole number from 1 to 100000000\n\
+        gateway.toml:4:24: limits.per_address.rate: 9999999 is out of range; write a whole number from 1 to 1000000";
     check(&[], text, expected);
 }
 

@@ -26,22 +26,19 @@ pub(crate) struct WrittenApi {
 pub(super) fn api(root: &Table<'_>, known: &[UpstreamSettings]) -> WrittenApi {
     section(root, "api", |table| {
         let base_paths = base_paths(table);
-        let upstream_base_path = table.text_or("upstream_base_path", "/api/v1".to_owned(), absolute_path);
+        let upstream_base_path = table.text_or("upstream_base_path", "/api/v1", absolute_path);
         let require_json = table.boolean("require_json", true);
         let words = [("forward", UnknownPaths::Forward), ("reject", UnknownPaths::Reject)];
         let unknown_paths = table.word("unknown_paths", UnknownPaths::Forward, &words);
         let upstream = default_upstream(table, known, unknown_paths);
-        let ping_path = table.text_or("ping_path", "/ping".to_owned(), absolute_path);
+        let ping_path = table.text_or("ping_path", "/ping", absolute_path);
         WrittenApi { base_paths, upstream_base_path, require_json, unknown_paths, upstream, ping_path }
     })
 }
 
 fn base_paths(table: &Table<'_>) -> Vec<Placed<String>> {
-    let default = || ["/prod/api/v1", "/prod/api"].map(|path| Placed { at: table.at(), value: path.to_owned() }).to_vec();
-    let Some(paths) = table.list("base_paths", absolute_path) else { return default() };
-    if table.is_empty_list("base_paths") {
-        table.refuse("base_paths", "is empty, and every path would be outside", "list the API's base paths; \"/\" is allowed");
-    }
+    let paths = table.list_or("base_paths", &["/prod/api/v1", "/prod/api"], absolute_path);
+    table.refuse_empty("base_paths", "is empty, and every path would be outside", "list the API's base paths; \"/\" is allowed");
     for (index, later) in paths.iter().enumerate() {
         if paths[..index].iter().any(|earlier| earlier.value == later.value) {
             table.fault(later.at, "base_paths", Fault::new(format!("lists `{}` twice", later.value), "remove one of them"));

@@ -38,12 +38,9 @@ pub(super) fn auth(root: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenAut
         let token_cache = usize::try_from(table.integer("token_cache", 100_000, &(1..=10_000_000))).unwrap_or(usize::MAX);
         let revocations = table.text("revocations", path(table));
         let issuers = table.tables("issuers", |table| issuer::issuer(table, leeway, attached));
-        if table.place_of("issuers").is_none() && table.place_of("token_endpoint").is_none() {
-            let remedy = "write [[auth.issuers]] with `issuer` and `client_ids`, or [auth.token_endpoint]";
-            table.report().add_missing(table.at(), table.full_name("issuers"), remedy);
-        } else if table.is_empty_list("issuers") {
-            table.refuse("issuers", "is empty", "write [[auth.issuers]] with `issuer` and `client_ids`, or remove it");
-        }
+        let remedy = "write [[auth.issuers]] with `issuer` and `client_ids`, or [auth.token_endpoint]";
+        table.require_any(&["issuers", "token_endpoint"], remedy);
+        table.refuse_empty("issuers", "is empty", "write [[auth.issuers]] with `issuer` and `client_ids`, or remove it");
         let identity_headers = section(table, "identity_headers", identity_headers);
         let token_endpoint = table.table("token_endpoint", token_endpoint::token_endpoint);
         refuse_repeated_issuers(table, &issuers, token_endpoint.as_ref());
@@ -86,7 +83,7 @@ fn refuse_repeated_issuers(table: &Table<'_>, issuers: &[issuer::WrittenIssuer],
 fn identity_headers(table: &Table<'_>) -> IdentityHeaders {
     let mut seen: Vec<(String, &str)> = Vec::new();
     let mut header = |key: &'static str, default: &'static str| -> HeaderName {
-        let Placed { at, value } = table.text_or(key, HeaderName::from_static(default), header::identity);
+        let Placed { at, value } = table.text_or(key, default, header::identity);
         if let Some((_, other)) = seen.iter().find(|(name, _)| *name == header::fold(&value)) {
             table.fault(at, key, Fault::new(format!("is the header of `{other}`"), "write a name of its own"));
         }
@@ -94,12 +91,12 @@ fn identity_headers(table: &Table<'_>) -> IdentityHeaders {
         value
     };
     IdentityHeaders {
-        subject: header("subject", "x-auth-subject"),
-        issuer: header("issuer", "x-auth-issuer"),
-        client_id: header("client_id", "x-auth-client-id"),
-        username: header("username", "x-auth-username"),
-        scopes: header("scopes", "x-auth-scopes"),
-        groups: header("groups", "x-auth-groups"),
+        subject: header("subject", "X-Auth-Subject"),
+        issuer: header("issuer", "X-Auth-Issuer"),
+        client_id: header("client_id", "X-Auth-Client-Id"),
+        username: header("username", "X-Auth-Username"),
+        scopes: header("scopes", "X-Auth-Scopes"),
+        groups: header("groups", "X-Auth-Groups"),
     }
 }
 

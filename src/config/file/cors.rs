@@ -16,17 +16,12 @@ pub(crate) struct WrittenCors {
 /// `[cors]`.
 pub(super) fn cors(root: &Table<'_>) -> WrittenCors {
     const HEADERS: [&str; 7] =
-        ["authorization", "content-type", "if-match", "if-none-match", "x-request-id", "traceparent", "tracestate"];
-    section(root, "cors", |table| {
-        let default = || vec![Placed { at: table.at(), value: "https://*.stackflow-tech.com".to_owned() }];
-        WrittenCors {
-            allowed_origins: table.list("allowed_origins", non_empty).unwrap_or_else(default),
-            allowed_headers: table
-                .list("allowed_headers", header::name)
-                .map_or_else(|| HEADERS.map(HeaderName::from_static).to_vec(), super::values),
-            allow_credentials: table.boolean("allow_credentials", false),
-            max_age: table.duration("max_age", Duration::from_secs(7200), &(Duration::ZERO..=Duration::from_secs(24 * 3600))),
-        }
+        ["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-Request-Id", "Traceparent", "Tracestate"];
+    section(root, "cors", |table| WrittenCors {
+        allowed_origins: table.list_or("allowed_origins", &["https://*.stackflow-tech.com"], non_empty),
+        allowed_headers: super::values(table.list_or("allowed_headers", &HEADERS, header::name)),
+        allow_credentials: table.boolean("allow_credentials", false),
+        max_age: table.duration("max_age", Duration::from_secs(7200), &(Duration::ZERO..=Duration::from_secs(24 * 3600))),
     })
 }
 

@@ -123,25 +123,23 @@ fn accepted(table: &Table<'_>, profile: Profile) -> (Allowed, Allowed, Vec<Token
     let allowed = |key| table.list_or_any(key).map_or(Allowed::Any, Allowed::Listed);
     let (client_ids, audiences) = (allowed("client_ids"), allowed("audiences"));
     let words = [("access", TokenUse::Access), ("id", TokenUse::Id)];
-    let token_use = table.words("token_use", &words).map(super::values);
+    let token_use = table.words("token_use", &words, &["access", "id"]);
+    table.needs_any(&["client_ids", "audiences"]);
     if profile == Profile::Cognito {
-        table.require("client_ids", "list the app clients of the pool, or write \"any\"");
+        table.require_beside("client_ids", "list the app clients of the pool, or write \"any\"");
         table.refuse("audiences", "has no meaning for Cognito, whose access tokens have none", "remove it; write `client_ids`");
     } else {
-        table.require("audiences", "list the accepted `aud`, or write \"any\"");
+        table.require_beside("audiences", "list the accepted `aud`, or write \"any\"");
         table.refuse("token_use", "has no meaning for this profile", "remove it");
     }
-    if table.is_empty_list("token_use") {
-        table.refuse("token_use", "is empty and would accept no token", "write [\"access\", \"id\"] or one of them");
-    }
-    (client_ids, audiences, token_use.unwrap_or_else(|| vec![TokenUse::Access, TokenUse::Id]))
+    let remedy = "write [\"access\", \"id\"] or one of them";
+    table.refuse_empty("token_use", "is empty and would accept no token", remedy);
+    (client_ids, audiences, super::values(token_use))
 }
 
 fn algorithms(table: &Table<'_>) -> Vec<Algorithm> {
-    if table.is_empty_list("algorithms") {
-        table.refuse("algorithms", "is empty and would accept no token", "write [\"RS256\"]");
-    }
-    table.list("algorithms", algorithm).map_or_else(|| vec![Algorithm::Rs256], super::values)
+    table.refuse_empty("algorithms", "is empty and would accept no token", "write [\"RS256\"]");
+    super::values(table.list_of("algorithms", &ALGORITHMS.map(|(name, _)| name), &["RS256"], algorithm))
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, Fault> {

@@ -8,8 +8,9 @@ use crate::{
         table::Table,
         value::{excerpt, non_empty},
     },
-    limit::{Limits, Period, PeriodQuota, Plan, Plans, Quota, QuotaError, Terms},
+    limit::{Limits, Period, PeriodQuota, Plan, Plans, Quota, Terms},
 };
+use serde_json::json;
 use std::path::PathBuf;
 
 /// `[limits]`, and what of it is no limit.
@@ -64,7 +65,7 @@ fn plans(limits: &Table<'_>, per_user: Quota) -> Vec<Plan> {
         known.push(plan);
     });
     if known.iter().any(|plan| plan.terms.quota.is_some()) {
-        limits.require("state_file", "write the path of a file in which quotas are kept over restarts");
+        limits.require_beside("state_file", "write the path of a file in which quotas are kept over restarts");
     }
     known.into_iter().map(|WrittenPlan { client_ids, groups, terms, .. }| Plan { client_ids, groups, terms }).collect()
 }
@@ -79,14 +80,16 @@ fn plan(table: &Table<'_>, per_user: Quota, known: &[WrittenPlan]) -> WrittenPla
     let name = table.required("name", "write a name, as in \"gold\"", unused).map(|name| name.value).unwrap_or_default();
     let client_ids = names(table, "client_ids", known, |plan| &plan.client_ids);
     let groups = names(table, "groups", known, |plan| &plan.groups);
-    if table.place_of("client_ids").is_none_or(|_| table.is_empty_list("client_ids"))
-        && table.place_of("groups").is_none_or(|_| table.is_empty_list("groups"))
+    table.needs_any(&["client_ids", "groups"]);
+    if table.place_of("client_ids").is_none_or(|_| table.is_empty("client_ids"))
+        && table.place_of("groups").is_none_or(|_| table.is_empty("groups"))
     {
         let fault = Fault::new("is for nobody", "list `client_ids`, `groups` or both");
         table.report().add(table.at(), table.full_name("client_ids"), fault);
     }
     let own = table.table("per_user", written_quota).flatten();
     let quota = table.table("quota", period_quota).flatten();
+    table.needs_any(&["per_user", "quota"]);
     if table.place_of("per_user").is_none() && table.place_of("quota").is_none() {
         let fault = Fault::new("changes nothing", "write `per_user`, `quota` or both");
         table.report().add(table.at(), table.full_name("per_user"), fault);
@@ -115,14 +118,15 @@ fn period_quota(table: &Table<'_>) -> Option<PeriodQuota> {
     const REMEDY: &str = "write { requests = …, period = \"day\" } or \"month\"";
     table.require("requests", REMEDY);
     table.require("period", REMEDY);
-    let requests = table.integer("requests", 0, &(1..=PeriodQuota::MAX_REQUESTS));
+    let requests = table.integer_if_any("requests", &(1..=PeriodQuota::MAX_REQUESTS));
     let period = table.word("period", None, &[("day", Some(Period::Day)), ("month", Some(Period::Month))]);
-    period.filter(|_| requests > 0).map(|period| PeriodQuota { requests, period })
+    requests.zip(period).map(|(requests, period)| PeriodQuota { requests, period })
 }
 
 /// A quota of one table.
 pub(super) fn quota(table: &Table<'_>, key: &'static str, rate: u64, burst: u64) -> Quota {
     let default = || documented(rate, burst);
+    table.note_default(key, || json!({ "rate": rate, "burst": burst }));
     table.table(key, |table| written_quota(table).unwrap_or_else(default)).unwrap_or_else(default)
 }
 
@@ -134,26 +138,9 @@ pub(super) fn written_quota(table: &Table<'_>) -> Option<Quota> {
     const REMEDY: &str = "write { rate = …, burst = … }: requests per second, and capacity in requests";
     table.require("rate", REMEDY);
     table.require("burst", REMEDY);
-    let (rate, burst) = (number(table, "rate", REMEDY), number(table, "burst", REMEDY));
-    let error = Quota::new(rate?, burst?);
-    error.map_err(|error| report(table, error)).ok()
-}
-
-fn number(table: &Table<'_>, key: &'static str, remedy: &str) -> Option<u64> {
-    let placed = table.any_integer(key, remedy)?;
-    // Below zero is refused as zero is.
-    Some(u64::try_from(placed.value).unwrap_or(0))
-}
-
-fn report(table: &Table<'_>, error: QuotaError) {
-    let (key, what, most) = match error {
-        QuotaError::RateZero => ("rate", "is less than 1", Quota::MAX_RATE),
-        QuotaError::RateTooHigh => ("rate", "is too high", Quota::MAX_RATE),
-        QuotaError::BurstZero => ("burst", "is less than 1", Quota::MAX_BURST),
-        QuotaError::BurstTooHigh => ("burst", "is too high", Quota::MAX_BURST),
-    };
-    let at = table.place_of(key).unwrap_or(table.at());
-    table.fault(at, key, Fault::new(what, format!("write a whole number from 1 to {most}")));
+    let rate = table.integer_if_any("rate", &(1..=Quota::MAX_RATE));
+    let burst = table.integer_if_any("burst", &(1..=Quota::MAX_BURST));
+    Some(Quota::new(rate?, burst?).expect("BUG: numbers within these ranges are a quota"))
 }
 
 #[cfg(test)]

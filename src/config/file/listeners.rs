@@ -7,10 +7,7 @@ use crate::config::{
     table::Table,
     url,
 };
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 const PROXY_PROTOCOL: [(&str, ProxyProtocol); 3] =
     [("off", ProxyProtocol::Off), ("optional", ProxyProtocol::Optional), ("required", ProxyProtocol::Required)];
@@ -19,9 +16,7 @@ const PROXY_PROTOCOL: [(&str, ProxyProtocol); 3] =
 pub(super) fn listeners(root: &Table<'_>, attached: &mut Vec<Attached>) -> (Vec<Listener>, Admin) {
     root.require("listeners", "write [[listeners]] with `address = \"0.0.0.0:8080\"`");
     let read = root.tables("listeners", |table| listener(table, attached));
-    if root.is_empty_list("listeners") {
-        root.refuse("listeners", "is empty", "write [[listeners]] with `address = \"0.0.0.0:8080\"`");
-    }
+    root.refuse_empty("listeners", "is empty", "write [[listeners]] with `address = \"0.0.0.0:8080\"`");
     let listeners: Vec<_> = read.into_iter().flatten().collect();
     refuse_shared_addresses(root, &listeners);
     let admin = section(root, "admin", |table| admin(table, &listeners, attached));
@@ -31,6 +26,7 @@ pub(super) fn listeners(root: &Table<'_>, attached: &mut Vec<Attached>) -> (Vec<
 fn listener(table: &Table<'_>, attached: &mut Vec<Attached>) -> Option<Placed<Listener>> {
     let address = table.required("address", "write `address = \"0.0.0.0:8080\"`", address::listener);
     let certificates = table.table_or_tables("tls", |table| certificate(table, attached));
+    table.refuse_empty("tls", "is empty", "write { certificate = \"…\", private_key = \"…\" }, or remove it");
     let http2 = table.boolean("http2", true);
     let redirect_https = table.boolean("redirect_https", false);
     let proxy_protocol = table.word("proxy_protocol", ProxyProtocol::Off, &PROXY_PROTOCOL);
@@ -66,9 +62,6 @@ fn certificate(table: &Table<'_>, attached: &mut Vec<Attached>) -> WrittenCertif
 }
 
 fn tls(table: &Table<'_>, written: Vec<WrittenCertificate>) -> TlsListener {
-    if written.is_empty() {
-        table.refuse("tls", "is an empty list", "write { certificate = \"…\", private_key = \"…\" }, or remove it");
-    }
     let mut client_ca: Option<Placed<PathBuf>> = None;
     for other in written.iter().filter_map(|certificate| certificate.client_ca.clone()) {
         // Asking is decided before the client says which certificate it wants to see.
@@ -97,8 +90,7 @@ fn refuse_shared_addresses(root: &Table<'_>, listeners: &[Placed<Listener>]) {
 }
 
 fn admin(table: &Table<'_>, listeners: &[Placed<Listener>], attached: &mut Vec<Attached>) -> Admin {
-    let default = ListenerAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)));
-    let Placed { at, value: address } = table.text_or("address", default, address::listener);
+    let Placed { at, value: address } = table.text_or("address", "127.0.0.1:9901", address::listener);
     if address::is_public(&address) {
         let remedy = "write a loopback, link-local or private address, as in \"127.0.0.1:9901\", or \"unix:/PATH\"";
         table.fault(at, "address", Fault::new("could be reached by strangers", remedy));

@@ -18,7 +18,7 @@ pub(super) fn log(root: &Table<'_>, attached: &mut Vec<Attached>) -> Log {
         let path = path(table);
         let output = |text: &str| if text == "stdout" { Ok(LogOutput::Stdout) } else { path(text).map(LogOutput::File) };
         let subjects = [("plain", LogSubject::Plain), ("hash", LogSubject::Hash), ("off", LogSubject::Off)];
-        let Placed { at, value: output } = table.text_or("output", LogOutput::Stdout, output);
+        let Placed { at, value: output } = table.text_or("output", "stdout", output);
         if let LogOutput::File(path) = &output {
             attached.push(Attached::Log { path: Placed { at, value: path.clone() } });
         }

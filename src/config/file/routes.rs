@@ -93,10 +93,10 @@ fn pattern(text: &str) -> Result<Pattern, Fault> {
 
 /// In one order and complete: HEAD is allowed where GET is (RFC 9110, section 9.3.2).
 fn methods(table: &Table<'_>) -> Vec<Method> {
-    let Some(written) = table.list("methods", method) else { return GENERAL_METHODS.to_vec() };
-    if table.is_empty_list("methods") {
-        table.refuse("methods", "is empty and would allow nothing", "list the methods, or remove it to allow the general ones");
-    }
+    let (names, general) = (METHODS.each_ref().map(Method::as_str), GENERAL_METHODS.each_ref().map(Method::as_str));
+    let written = table.list_of("methods", &names, &general, method);
+    let remedy = "list the methods, or remove it to allow the general ones";
+    table.refuse_empty("methods", "is empty and would allow nothing", remedy);
     for (index, later) in written.iter().enumerate() {
         if written[..index].iter().any(|earlier| earlier.value == later.value) {
             table.fault(later.at, "methods", Fault::new(format!("lists {} twice", later.value), "write each method once"));
@@ -126,17 +126,15 @@ fn allow(methods: &[Method]) -> HeaderValue {
 
 /// A word, or a table with the route's own numbers.
 fn limit(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Charge {
-    if table.is_table("limit") {
-        let quota = table.table("limit", limits::written_quota).flatten();
-        let own = pattern.zip(quota).map(|(pattern, quota)| RouteQuota::new(pattern.value.as_str(), quota));
-        return own.map_or(Charge::User, Charge::Route);
-    }
-    table.word("limit", Charge::User, &[("default", Charge::User), ("exempt", Charge::Exempt)])
+    let words = [("default", Charge::User), ("exempt", Charge::Exempt)];
+    table.word_or_table("limit", Charge::User, &words, |table| {
+        let own = pattern.zip(limits::written_quota(table));
+        own.map_or(Charge::User, |(pattern, quota)| Charge::Route(RouteQuota::new(pattern.value.as_str(), quota)))
+    })
 }
 
 fn records(table: &Table<'_>, pattern: Option<&Placed<Pattern>>) -> Option<Arc<RecordRules>> {
-    let max = table.integer("max_records", MOST_RECORDS, &(1..=MOST_RECORDS));
-    table.place_of("max_records")?;
+    let max = table.integer_if_any("max_records", &(1..=MOST_RECORDS))?;
     let resource = pattern.and_then(|pattern| pattern.value.resource());
     Some(Arc::new(RecordRules::new(max, resource.as_deref())))
 }
@@ -155,7 +153,7 @@ fn upstream(table: &Table<'_>, api: &WrittenApi, known: &[UpstreamSettings]) -> 
         return upstreams::resolve(table, "upstream", &written, known);
     }
     if api.upstream.is_none() {
-        table.require("upstream", "name one of the upstreams, or write `api.upstream` for all routes that name none");
+        table.require_beside("upstream", "name one of the upstreams, or write `api.upstream` for all routes that name none");
     }
     api.upstream.unwrap_or(UpstreamIndex(0))
 }
@@ -175,18 +173,19 @@ fn refuse_without_user(table: &Table<'_>, auth: RouteAuth, limit: Charge) {
 fn parameter_rule(table: &Table<'_>) -> ParameterRule {
     let written = table.word("type", None, &[("integer", Some(true)), ("text", Some(false))]);
     let is_number = written.unwrap_or(table.place_of("min").is_some() || table.place_of("max").is_some());
+    table.needs_any(&["type", "max_length"]);
     let min = table.any_integer("min", "write a whole number");
     let max = table.any_integer("max", "write a whole number");
     let max_length = table.integer("max_length", 4096, &(1..=65_536));
     if !is_number {
         table.refuse("min", "is for integers", "write `type = \"integer\"`, or remove it");
         table.refuse("max", "is for integers", "write `type = \"integer\"`, or remove it");
-        table.require("max_length", "write the most characters that the value may have");
+        table.require_beside("max_length", "write the most characters that the value may have");
         return ParameterRule::Text { max_length: usize::try_from(max_length).unwrap_or(usize::MAX) };
     }
     table.refuse("max_length", "is for texts", "remove it; write `min` and `max`");
     if written.is_none() {
-        table.require("type", "write `type = \"integer\"`");
+        table.require_beside("type", "write `type = \"integer\"`");
     }
     let bound = |placed: Option<Placed<i64>>, none| placed.map_or(none, |placed| placed.value);
     let (min, max) = (bound(min, i64::MIN), bound(max, i64::MAX));

@@ -25,7 +25,7 @@ pub(super) fn server(root: &Table<'_>) -> Server {
         drain_delay: table.duration("drain_delay", Duration::ZERO, &(Duration::ZERO..=HOUR)),
         drain_timeout: table.duration("drain_timeout", Duration::from_secs(30), &(Duration::ZERO..=24 * HOUR)),
         trusted_proxies: table.list("trusted_proxies", address::network).map(super::values).unwrap_or_default(),
-        upgrade_socket: table.text_or("upgrade_socket", UPGRADE_SOCKET.into(), socket_path(table)).value,
+        upgrade_socket: table.text_or("upgrade_socket", UPGRADE_SOCKET, socket_path(table)).value,
     })
 }
 

@@ -23,18 +23,17 @@ pub(crate) struct WrittenTokenEndpoint {
 
 /// `[auth.token_endpoint]`.
 pub(super) fn token_endpoint(table: &Table<'_>) -> WrittenTokenEndpoint {
-    let beside = |name: &str| path(table)(name).unwrap_or_default();
     let lifetimes = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
     let algorithms = [("RS256", SigningAlgorithm::Rs256), ("ES256", SigningAlgorithm::Es256)];
     WrittenTokenEndpoint {
-        path: table.text_or("path", "/oauth2/token".to_owned(), absolute_path),
-        issuer: table.text_or("issuer", "https://gateway.example.internal".to_owned(), url::absolute),
-        jwks_path: table.text_or("jwks_path", "/.well-known/jwks.json".to_owned(), absolute_path),
-        signing_key: table.text_or("signing_key", beside("signing-key.pem"), path(table)),
+        path: table.text_or("path", "/oauth2/token", absolute_path),
+        issuer: table.text_or("issuer", "https://gateway.example.internal", url::absolute),
+        jwks_path: table.text_or("jwks_path", "/.well-known/jwks.json", absolute_path),
+        signing_key: table.text_or("signing_key", "signing-key.pem", path(table)),
         algorithm: table.word("algorithm", SigningAlgorithm::Rs256, &algorithms),
         failures: quota(table, "failures", 1, 100),
-        audience: table.text_or("audience", "stackflow-api".to_owned(), non_empty).value,
-        api_keys: table.text_or("api_keys", beside("api-keys.toml"), path(table)),
+        audience: table.text_or("audience", "stackflow-api", non_empty).value,
+        api_keys: table.text_or("api_keys", "api-keys.toml", path(table)),
         token_lifetime: table.duration("token_lifetime", Duration::from_secs(900), &lifetimes),
     }
 }

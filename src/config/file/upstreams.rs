@@ -19,9 +19,7 @@ pub(super) fn upstreams(root: &Table<'_>) -> Vec<UpstreamSettings> {
     const REMEDY: &str = "write [upstreams.api] with `servers = [\"http://127.0.0.1:3000\"]`";
     root.require("upstreams", REMEDY);
     let upstreams = root.named_tables("upstreams", upstream);
-    if upstreams.is_empty() && root.is_table("upstreams") {
-        root.refuse("upstreams", "has no upstream", REMEDY);
-    }
+    root.refuse_empty("upstreams", "has no upstream", REMEDY);
     upstreams
 }
 
@@ -55,9 +53,7 @@ fn upstream(name: &str, table: &Table<'_>) -> UpstreamSettings {
 fn servers(table: &Table<'_>) -> Vec<ServerAddress> {
     const REMEDY: &str = "write `servers = [\"http://HOST:PORT\"]`";
     table.require("servers", REMEDY);
-    if table.is_empty_list("servers") {
-        table.refuse("servers", "is empty", REMEDY);
-    }
+    table.refuse_empty("servers", "is empty", REMEDY);
     let servers = table.list("servers", server).unwrap_or_default();
     for (index, later) in servers.iter().enumerate() {
         if servers[..index].iter().any(|earlier| earlier.value == later.value) {

@@ -28,8 +28,8 @@ fn a_rate_is_a_whole_number() {
     check(
         r#"[limits]
 global = { rate = "fast", burst = 1.5 }"#,
-        r"2:19: limits.global.rate: is a text; write { rate = …, burst = … }: requests per second, and capacity in requests
-2:35: limits.global.burst: is a number with a point; write { rate = …, burst = … }: requests per second, and capacity in requests",
+        r"2:19: limits.global.rate: is a text; write a whole number from 1 to 1000000
+2:35: limits.global.burst: is a number with a point; write a whole number from 1 to 100000000",
     );
 }
 

@@ -103,7 +103,7 @@ fn tls_needs_a_certificate() {
         r#"[[listeners]]
 address = "127.0.0.1:8443"
 tls = []"#,
-        r#"3:7: listeners.tls: is an empty list; write { certificate = "…", private_key = "…" }, or remove it"#,
+        r#"3:7: listeners.tls: is empty; write { certificate = "…", private_key = "…" }, or remove it"#,
     );
 }
 

@@ -231,7 +231,7 @@ fn a_routes_own_limit_has_a_rate_and_a_burst() {
         r#"[[routes]]
 path = "/incidents"
 limit = { rate = 0, burst = 20 }"#,
-        "3:18: routes.limit.rate: is less than 1; write a whole number from 1 to 1000000",
+        "3:18: routes.limit.rate: 0 is out of range; write a whole number from 1 to 1000000",
     );
     check(
         r#"[[routes]]

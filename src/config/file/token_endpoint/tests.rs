@@ -45,11 +45,11 @@ fn a_limit_of_failures_is_a_quota() {
     for (written, expected) in [
         (
             "{ rate = 0, burst = 1 }",
-            "2:21: auth.token_endpoint.failures.rate: is less than 1; write a whole number from 1 to 1000000",
+            "2:21: auth.token_endpoint.failures.rate: 0 is out of range; write a whole number from 1 to 1000000",
         ),
         (
             "{ rate = 1, burst = 0 }",
-            "2:32: auth.token_endpoint.failures.burst: is less than 1; write a whole number from 1 to 100000000",
+            "2:32: auth.token_endpoint.failures.burst: 0 is out of range; write a whole number from 1 to 100000000",
         ),
         ("1", "2:12: auth.token_endpoint.failures: is a whole number; write a table, as in { … }"),
     ] {
