@@ -107,46 +107,146 @@ fn completions_are_scripts_of_their_shell() {
     assert!(said(&output).contains("-F _stackflow"), "{output:?}");
 }
 
+/// Name, what of a good configuration is replaced and by what, the key, and what to write instead.
+const BAD: [(&str, &str, &str, &str, &str); 16] = [
+    ("unknown key", "client_ids", "client_idz", "auth.issuers.client_idz", "did you mean `client_ids`?"),
+    ("unknown table", "[admin]", "[admim]", "admim", "did you mean `admin`?"),
+    ("wrong type", "address = \"127.0.0.1:0\"", "address = 8080", "admin.address", "write a text in quotes"),
+    ("not TOML", "[admin]", "[admin", "TOML", "correct the line"),
+    (
+        "no upstream",
+        "servers = [\"http://127.0.0.1:1\"]",
+        "servers = []",
+        "upstreams.api.servers",
+        "write `servers = [\"http://HOST:PORT\"]`",
+    ),
+    (
+        "no scheme",
+        "\"http://127.0.0.1:1\"",
+        "\"127.0.0.1:1\"",
+        "upstreams.api.servers",
+        "write http://HOST[:PORT] or https://HOST[:PORT]",
+    ),
+    (
+        "public admin",
+        "[admin]\naddress = \"127.0.0.1:0\"",
+        "[admin]\naddress = \"0.0.0.0:9901\"",
+        "admin.address",
+        "write a loopback, link-local or private address, as in \"127.0.0.1:9901\", or \"unix:/PATH\"",
+    ),
+    (
+        "socket in no folder",
+        "[[listeners]]\naddress = \"127.0.0.1:0\"",
+        "[[listeners]]\naddress = \"unix:/nonexistent/x.sock\"",
+        "listeners.address",
+        "make the folder, or write another path",
+    ),
+    (
+        "admin socket in no folder",
+        "[admin]\naddress = \"127.0.0.1:0\"",
+        "[admin]\naddress = \"unix:/nonexistent/x.sock\"",
+        "admin.address",
+        "make the folder, or write another path",
+    ),
+    (
+        "socket that is a file",
+        "[[listeners]]\naddress = \"127.0.0.1:0\"",
+        "[[listeners]]\naddress = \"unix:/etc/hostname\"",
+        "listeners.address",
+        "write the path of a socket, or one where nothing is",
+    ),
+    (
+        "not there yet",
+        "[admin]",
+        "[tracing]\notlp = \"http://127.0.0.1:4317\"\n[admin]",
+        "tracing",
+        "remove it; `traceparent` is passed on",
+    ),
+    (
+        "our own header",
+        "[admin]",
+        "[response_headers]\nset = { \"X-RateLimit-Limit\" = \"1\" }\n[admin]",
+        "response_headers.set.X-RateLimit-Limit",
+        "remove it",
+    ),
+    (
+        "no caching rule",
+        "[admin]",
+        "[response_headers]\nset = { \"Cache-Control\" = \"no-cache\" }\n[admin]",
+        "response_headers.set.Cache-Control",
+        "remove it",
+    ),
+    (
+        "nor its old name",
+        "[admin]",
+        "[response_headers]\nset = { \"pragma\" = \"no-cache\" }\n[admin]",
+        "response_headers.set.pragma",
+        "remove it",
+    ),
+    (
+        "no place",
+        "[admin]",
+        "[response_headers]\nset = { \"Location\" = \"/\" }\n[admin]",
+        "response_headers.set.Location",
+        "remove it",
+    ),
+    ("no time", "[admin]", "[response_headers]\nset = { \"Date\" = \"now\" }\n[admin]", "response_headers.set.Date", "remove it"),
+];
+
 #[test]
-fn a_bad_configuration_exits_2_and_says_where() {
+fn a_bad_configuration_exits_2_and_says_where_and_what_to_write_instead() {
     let (good, jwks) = good();
-    for (name, from, to, words) in [
-        ("unknown key", "client_ids", "client_idz", "client_ids"),
-        ("unknown table", "[admin]", "[admim]", "admin"),
-        ("wrong type", "address = \"127.0.0.1:0\"", "address = 8080", "address"),
-        ("not TOML", "[admin]", "[admin", "gateway.toml:1:"),
-        ("no upstream", "servers = [\"http://127.0.0.1:1\"]", "servers = []", "servers"),
-        ("no scheme", "\"http://127.0.0.1:1\"", "\"127.0.0.1:1\"", "http://"),
-        ("public admin", "[admin]\naddress = \"127.0.0.1:0\"", "[admin]\naddress = \"0.0.0.0:9901\"", "strangers"),
-        ("not there yet", "[admin]", "[tracing]\notlp = \"http://127.0.0.1:4317\"\n[admin]", "not in this version"),
-        (
-            "our own header",
-            "[admin]",
-            "[response_headers]\nset = { \"X-RateLimit-Limit\" = \"1\" }\n[admin]",
-            "X-RateLimit-Limit",
-        ),
-        (
-            "no caching rule",
-            "[admin]",
-            "[response_headers]\nset = { \"Cache-Control\" = \"no-cache\" }\n[admin]",
-            "Cache-Control",
-        ),
-        ("nor its old name", "[admin]", "[response_headers]\nset = { \"pragma\" = \"no-cache\" }\n[admin]", "pragma"),
-        ("no place", "[admin]", "[response_headers]\nset = { \"Location\" = \"/\" }\n[admin]", "Location"),
-        ("no time", "[admin]", "[response_headers]\nset = { \"Date\" = \"now\" }\n[admin]", "Date"),
-    ] {
+    for (name, from, to, key, remedy) in BAD {
         let config = good.replacen(from, to, 1);
         assert_ne!(config, good, "{name}");
         for command in ["check", "run"] {
             let output = Gateway::output(&[command, "--config", "gateway.toml"], &config, &jwks);
             let said = said(&output);
             assert_eq!(output.status.code(), Some(2), "{command}, {name}: {said}");
-            assert!(said.contains(words), "{command}, {name}: {words} in {said}");
-            assert!(said.lines().any(is_placed), "{command}, {name}: FILE:LINE:COLUMN in {said}");
+            let is_it =
+                |line: &&str| is_placed(line) && line.contains(&format!(": {key}: ")) && line.ends_with(&format!("; {remedy}"));
+            assert!(said.lines().any(|line| is_it(&line)), "{command}, {name}: FILE:LINE:COLUMN: {key}: …; {remedy} in {said}");
         }
     }
     let output = Gateway::output(&["check", "--config", "gateway.toml"], &good, &jwks);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn an_address_that_the_machine_does_not_have_exits_2_and_says_what_to_write() {
+    let (good, jwks) = good();
+    // Of a net that is for documentation (RFC 5737).
+    let config = good.replacen("[[listeners]]\naddress = \"127.0.0.1:0\"", "[[listeners]]\naddress = \"192.0.2.1:0\"", 1);
+    let output = Gateway::output(&["run", "--config", "gateway.toml"], &config, &jwks);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for words in ["192.0.2.1:0", "write an address of this machine", "0.0.0.0 or [::]"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+}
+
+#[test]
+fn the_demo_says_of_its_arguments_what_is_wrong_with_them() {
+    let taken = "127.0.0.1:1";
+    for (arguments, words) in [
+        (
+            ["--admin", "0.0.0.0:1"],
+            ["--admin 0.0.0.0:1", "write a loopback, link-local or private address, as in 127.0.0.1:9901"],
+        ),
+        (
+            ["--admin", "8.8.8.8:1"],
+            ["--admin 8.8.8.8:1", "write a loopback, link-local or private address, as in 127.0.0.1:9901"],
+        ),
+        (["--admin", taken], ["--admin 127.0.0.1:1 cannot be bound beside --address 127.0.0.1:1", "write another port"]),
+        (["--admin", "127.0.0.1"], ["--admin", "invalid socket address"]),
+    ] {
+        let output = Gateway::output(&[&["demo", "--address", taken], &arguments[..]].concat(), "", &[]);
+        let said = said(&output);
+        assert_eq!((output.status.code(), said.contains("demo.toml")), (Some(2), false), "{arguments:?}: {said}");
+        for words in words {
+            assert!(said.contains(words), "{arguments:?}: {words} in {said}");
+        }
+    }
 }
 
 /// `FILE:LINE:COLUMN: …`.

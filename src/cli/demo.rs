@@ -1,10 +1,11 @@
 //! `demo`: everything in one process, nothing on disk.
 
 use super::{
-    note, print,
+    Failure, failed, print,
     signals::{HangUps, Signals},
 };
 use crate::{
+    config::{ListenerAddress, is_public, overlap},
     demo,
     proxy::{Clock, Stop, start},
 };
@@ -12,13 +13,24 @@ use std::{net::SocketAddr, process::ExitCode};
 
 /// Starts the demo, prints what to try, and serves until Ctrl-C.
 pub fn demo(address: SocketAddr, admin: SocketAddr) -> ExitCode {
-    match serve(address, admin) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note(&format!("stackflow-gateway: {error:#}"));
-            ExitCode::FAILURE
-        }
+    if let Err(failure) = check(address, admin) {
+        return failure.report();
     }
+    serve(address, admin).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// What the demo's configuration would be refused for, said of the arguments: its file is nowhere to be seen.
+fn check(address: SocketAddr, admin: SocketAddr) -> Result<(), Failure> {
+    let (listener, own) = (ListenerAddress::Tcp(address), ListenerAddress::Tcp(admin));
+    if is_public(&own) {
+        let remedy = "write a loopback, link-local or private address, as in 127.0.0.1:9901";
+        return Err(Failure::Usage(format!("--admin {admin} could be reached by strangers: {remedy}")));
+    }
+    if overlap(&listener, &own) {
+        let remedy = "write another port for one of them";
+        return Err(Failure::Usage(format!("--admin {admin} cannot be bound beside --address {address}: {remedy}")));
+    }
+    Ok(())
 }
 
 fn serve(address: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {

@@ -7,7 +7,10 @@ mod run;
 mod signals;
 mod signing_key;
 
-use crate::config::{Problems, render_text, schema};
+use crate::{
+    config::{Problems, render_text, schema},
+    proxy::RunError,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{
@@ -248,6 +251,13 @@ impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         Self::File(problems)
     }
+}
+
+/// Why a gateway does not serve, on standard error.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    note(&format!("stackflow-gateway: {error:#}"));
+    let is_written_wrong = error.downcast_ref().is_some_and(RunError::is_written_wrong);
+    if is_written_wrong { ExitCode::from(BAD_USAGE) } else { ExitCode::FAILURE }
 }
 
 /// Writes what was asked for to standard output. The macros panic where a disk is full or nobody reads.

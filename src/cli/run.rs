@@ -1,7 +1,7 @@
 //! `run`: serves until a signal ends it.
 
 use super::{
-    BAD_USAGE, note,
+    BAD_USAGE, failed, note,
     signals::{Asked, HangUps, Signals},
 };
 use crate::{
@@ -24,10 +24,7 @@ pub fn run(config: &Path, upgrade: bool) -> ExitCode {
     };
     match serve(config, upgrade, gateway, clock) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note(&format!("stackflow-gateway: {error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 

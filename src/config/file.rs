@@ -67,6 +67,8 @@ pub(crate) enum Attached {
     KeyCache { path: Placed<PathBuf> },
     /// A file that the gateway keeps quotas in.
     LimitState { path: Placed<PathBuf> },
+    /// A unix socket to listen on, under this key.
+    Socket { key: String, path: Placed<PathBuf> },
     /// A file to write the log to.
     Log { path: Placed<PathBuf> },
     /// The admin listener's token, wherever it is.

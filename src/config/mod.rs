@@ -20,6 +20,7 @@ mod url;
 mod value;
 
 pub use accounts::read_accounts;
+pub(crate) use address::{is_public, overlap};
 pub use compile::{MOST_RETIRED, Provided, TokenFiles, compile, compile_with, load, retired_keys_file, token_files};
 pub(crate) use fixed::stands_for;
 pub use fixed::{Unloadable, load_next};

@@ -60,7 +60,9 @@ impl fmt::Display for RunError {
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(formatter, "{address} is already in use: stop what listens there, or choose another address")
             }
-            Self::Bind(address, error) => write!(formatter, "cannot listen on {address}: {error}"),
+            Self::Bind(address, error) => {
+                write!(formatter, "cannot listen on {address}: {error}: {}", bind_remedy(address, error.kind()))
+            }
             Self::Tls(error) => write!(formatter, "{error}"),
             Self::LimitState(path, error) if error.kind() == io::ErrorKind::WouldBlock => write!(
                 formatter,
@@ -84,6 +86,27 @@ impl fmt::Display for RunError {
 }
 
 impl std::error::Error for RunError {}
+
+impl RunError {
+    /// Whether what is written is wrong on this machine, whatever else runs on it and as whom.
+    #[must_use]
+    pub fn is_written_wrong(&self) -> bool {
+        matches!(self, Self::Bind(_, error) if error.kind() == io::ErrorKind::AddrNotAvailable)
+    }
+}
+
+fn bind_remedy(address: &ListenerAddress, kind: io::ErrorKind) -> &'static str {
+    match (address, kind) {
+        (_, io::ErrorKind::AddrNotAvailable) => {
+            "write an address of this machine (`ip address` lists them), or for a listener 0.0.0.0 or [::], which is all of them"
+        }
+        (ListenerAddress::Tcp(_), io::ErrorKind::PermissionDenied) => {
+            "write a port from 1024 on, or let the process have the capability CAP_NET_BIND_SERVICE"
+        }
+        (ListenerAddress::Unix(_), io::ErrorKind::PermissionDenied) => "let the gateway's user write to the socket's folder",
+        (_, _) => "choose another address",
+    }
+}
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

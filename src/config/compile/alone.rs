@@ -75,7 +75,8 @@ fn attached(file: &Attached) -> Vec<Named> {
         Attached::Log { path } if fs::metadata(&path.value).is_ok_and(|there| !there.is_file()) => Vec::new(),
         Attached::Log { path } => vec![write("log.output", path)],
         Attached::AdminToken(Placed { value: WrittenSecret::File(path), .. }) => vec![read("admin.token", path)],
-        Attached::AdminToken(_) => Vec::new(),
+        // Sockets are named by the listeners.
+        Attached::AdminToken(_) | Attached::Socket { .. } => Vec::new(),
     }
 }
 

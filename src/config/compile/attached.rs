@@ -1,5 +1,5 @@
 //! The files that the configuration names: certificates with their keys, authorities, key sets and their caches, the state of the
-//! limits, the log, secrets.
+//! limits, sockets, the log, secrets.
 //!
 //! They are looked at before anything is bound, so that a start fails whole instead of half. Nothing is written, so whether a folder
 //! lets a new file be made shows only when it is made. Expiry is not judged: it is a matter of the moment, not of the configuration.
@@ -22,7 +22,7 @@ use rustls::{
 use std::{
     fs::{self, OpenOptions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -55,6 +55,9 @@ pub(super) fn check(report: &Report<'_>, attached: &[Attached]) -> Option<Secret
             Attached::LimitState { path } => {
                 let wrong = |fault| report.add(path.at, LIMIT_STATE, fault);
                 limit_state(&path.value).unwrap_or_else(wrong);
+            }
+            Attached::Socket { key, path } => {
+                socket(&path.value).unwrap_or_else(|fault| report.add(path.at, key, fault));
             }
             Attached::Log { path } => {
                 log(&path.value).unwrap_or_else(|fault| report.add(path.at, "log.output", fault));
@@ -216,6 +219,19 @@ fn secret(written: &WrittenSecret) -> Result<Secret, Fault> {
         return Err(Fault::new(what, "make one with `openssl rand -hex 32`"));
     }
     Ok(Secret::new(text.to_owned()))
+}
+
+/// A socket of a process that is gone is replaced when it is bound, and one that somebody listens on is said to be in use: it may be
+/// that of the gateway that runs. Any other file is not to be lost.
+fn socket(path: &Path) -> Result<(), Fault> {
+    has_folder(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let what = format!("`{}` is there, and no socket", path.display());
+            Err(Fault::new(what, "write the path of a socket, or one where nothing is"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Only a regular file is opened: to open a pipe waits for its reader.

@@ -38,7 +38,14 @@ fn listener(table: &Table<'_>, attached: &mut Vec<Attached>) -> Option<Placed<Li
     if tls.is_some() && matches!(address, ListenerAddress::Unix(_)) {
         table.refuse("tls", "cannot be on a unix socket", "remove it, or write an IP address");
     }
+    attach_socket(table, at, &address, attached);
     Some(Placed { at, value: Listener { address, tls, http2, redirect_https, proxy_protocol } })
+}
+
+fn attach_socket(table: &Table<'_>, at: usize, address: &ListenerAddress, attached: &mut Vec<Attached>) {
+    if let ListenerAddress::Unix(path) = address {
+        attached.push(Attached::Socket { key: table.full_name("address"), path: Placed { at, value: path.clone() } });
+    }
 }
 
 struct WrittenCertificate {
@@ -102,6 +109,7 @@ fn admin(table: &Table<'_>, listeners: &[Placed<Listener>], attached: &mut Vec<A
         let at = if table.place_of("address").is_some() { at } else { listener.at };
         table.fault(at, "address", fault);
     }
+    attach_socket(table, at, &address, attached);
     let hosts = table.list("hosts", url::host_name).map(super::values).unwrap_or_default();
     if let Some(token) = table.secret("token", path(table)) {
         attached.push(Attached::AdminToken(token));

@@ -226,3 +226,24 @@ fn a_file_that_decides_who_is_let_in_is_not_everybodys_to_write() {
     };
     assert_eq!((said(0o666), said(0o602), said(0o664)), ([true; 5], [true; 5], [false; 5]));
 }
+
+fn check_socket(file: &str, expected: &str) {
+    let socket = |path: &dyn Fn(&str) -> Placed<_>| Attached::Socket { key: "listeners.address".to_owned(), path: path(file) };
+    assert_eq!(problems(&[("there", "")], socket), expected);
+}
+
+#[test]
+fn a_socket_needs_a_folder_and_takes_the_place_of_no_file() {
+    check_socket("none/api.sock", "listeners.address: cannot be made: there is no folder `none`");
+    check_socket("there", "listeners.address: `there` is there, and no socket");
+    check_socket(".", "listeners.address: `.` is there, and no socket");
+    check_socket("api.sock", "");
+}
+
+#[test]
+fn a_socket_that_is_there_may_be_that_of_the_gateway_that_runs() {
+    let folder = Folder::with(&[]);
+    let path = folder.path("api.sock");
+    let _listens = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    assert_eq!(super::socket(&path), Ok(()));
+}
