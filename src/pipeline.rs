@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         }
         let place = self.gateway.table.find(&path);
         let route = self.locate(place);
-        if CorsPolicy::is_preflight(self.request.method(), self.request.headers()) && place != Place::Outside {
+        if self.is_preflight() && place != Place::Outside {
             let general = HeaderValue::from_static(GENERAL_ALLOW);
             return self.preflight(route.map_or(&general, |route| &route.allow));
         }
@@ -177,13 +177,16 @@ impl<'a> Walk<'a> {
     fn own_answer(&mut self, path: &str) -> Result<Option<Action>, Rejection> {
         if path == self.gateway.api.ping_path {
             self.target = Target::Ping;
+            if self.is_preflight() {
+                return self.preflight(&HeaderValue::from_static("GET, HEAD")).map(Some);
+            }
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
             return self.ping().map(|reply| Some(Action::Answer(Outcome::Answered, reply)));
         }
         let Some(endpoint) = &self.gateway.auth.token_endpoint else { return Ok(None) };
         if path == endpoint.settings().path {
             self.target = Target::Token;
-            if CorsPolicy::is_preflight(self.request.method(), self.request.headers()) {
+            if self.is_preflight() {
                 return self.preflight(&HeaderValue::from_static("POST")).map(Some);
             }
             self.charge_address()?;
@@ -192,6 +195,9 @@ impl<'a> Walk<'a> {
         }
         if path == endpoint.settings().jwks_path {
             self.target = Target::Jwks;
+            if self.is_preflight() {
+                return self.preflight(&HeaderValue::from_static("GET, HEAD")).map(Some);
+            }
             self.charge_address()?;
             self.allow_only(&[Method::GET, Method::HEAD], "GET, HEAD")?;
             let mut reply = Reply::json(StatusCode::OK, endpoint.jwks(self.now).clone());
@@ -253,6 +259,10 @@ impl<'a> Walk<'a> {
     /// The length of a body that follows, if the head tells it.
     fn told_length(&self) -> Option<u64> {
         if self.request.has_body { self.request.content_length() } else { None }
+    }
+
+    fn is_preflight(&self) -> bool {
+        CorsPolicy::is_preflight(self.request.method(), self.request.headers())
     }
 
     /// A preflight (Fetch, section 4.8): no token, no upstream, the route's methods.

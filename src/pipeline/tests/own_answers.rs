@@ -36,6 +36,8 @@ fn a_preflight_is_told_the_methods_of_its_route() {
     preflight("/prod/api/v1/incidents/bulk", "POST");
     preflight("/prod/api/v1/open", "GET, HEAD, POST");
     preflight("/oauth2/token", "POST");
+    preflight("/.well-known/jwks.json", "GET, HEAD");
+    preflight("/ping", "GET, HEAD");
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn a_preflight_for_a_path_without_a_route_is_told_the_general_methods() {
 
 #[test]
 fn a_preflight_from_elsewhere_is_refused_everywhere() {
-    for path in ["/prod/api/v1/incidents", "/prod/api/v1/unheard", "/oauth2/token"] {
+    for path in ["/prod/api/v1/incidents", "/prod/api/v1/unheard", "/oauth2/token", "/.well-known/jwks.json", "/ping"] {
         check(&Ask::new(&format!("OPTIONS {path}")).preflight("https://evil.test", "GET"), "403 origin_not_allowed");
     }
 }
@@ -58,6 +60,10 @@ fn what_lacks_a_part_of_a_preflight_is_a_request_like_any_other() {
     check(&Ask::new("OPTIONS /prod/api/v1/incidents").with("access-control-request-method", "GET"), "401 missing_token");
     check(&Ask::new("GET /prod/api/v1/incidents").preflight(OURS, "GET"), "401 missing_token");
     check(&Ask::new("OPTIONS /prod/api/v1/incidents").with("origin", OURS).signed_in(), "405 method_not_allowed");
+    for path in ["/ping", "/oauth2/token", "/.well-known/jwks.json"] {
+        check(&Ask::new(&format!("OPTIONS {path}")), "405 method_not_allowed");
+        check(&Ask::new(&format!("OPTIONS {path}")).with("access-control-request-method", "GET"), "405 method_not_allowed");
+    }
 }
 
 #[test]
@@ -74,7 +80,6 @@ fn ping_answers_without_a_token_and_by_no_other_spelling() {
     check(&Ask::new("GET /%70ing"), "answer 200");
     check(&Ask::new("GET /ping?deep=1"), "answer 200");
     check(&Ask::new("POST /ping"), "405 method_not_allowed");
-    check(&Ask::new("OPTIONS /ping").preflight(OURS, "GET"), "405 method_not_allowed");
     check(&Ask::new("GET /ping/"), "404 not_found");
     check(&Ask::new("GET /Ping"), "404 not_found");
 }
@@ -127,6 +132,8 @@ fn outcome(ask: &Ask, expected: Outcome) {
 fn a_preflight_is_counted_as_one_and_other_answers_as_answers() {
     outcome(&Ask::new("OPTIONS /prod/api/v1/incidents").preflight(OURS, "GET"), Outcome::Preflight);
     outcome(&Ask::new("OPTIONS /oauth2/token").preflight(OURS, "POST"), Outcome::Preflight);
+    outcome(&Ask::new("OPTIONS /ping").preflight(OURS, "GET"), Outcome::Preflight);
+    outcome(&Ask::new("OPTIONS /.well-known/jwks.json").preflight(OURS, "GET"), Outcome::Preflight);
     outcome(&Ask::new("GET /ping"), Outcome::Answered);
     outcome(&Ask::new("GET /.well-known/jwks.json"), Outcome::Answered);
 }
