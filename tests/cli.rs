@@ -7,7 +7,7 @@ use stackflow_gateway::{
     demo,
 };
 use std::{net::SocketAddr, path::Path, process::Output};
-use support::{Backend, Gateway, Issuer, NOBODY, Setup};
+use support::{Backend, Gateway, Issuer, NOBODY, SHIPPED_ISSUER, Setup, shipped};
 
 /// Standard error and standard output.
 fn said(output: &Output) -> String {
@@ -319,29 +319,16 @@ fn the_demo_has_the_routes_and_limits_of_the_shipped_configuration() {
 
 #[test]
 fn the_shipped_configuration_serves_as_it_is() {
-    let shipped =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/gateway.toml")).expect("conf/gateway.toml");
     let backend = Backend::start();
-    let issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
-    let mut config = shipped;
-    // Addresses that the system chooses, a server that is there, and keys that cannot be had wherever the test runs.
-    for (from, to) in [
-        ("address = \"0.0.0.0:8080\"", "address = \"127.0.0.1:0\"".to_owned()),
-        ("address = \"127.0.0.1:9901\"", "address = \"127.0.0.1:0\"".to_owned()),
-        ("servers = [\"http://127.0.0.1:3000\"]", format!("servers = [\"http://{}\"]", backend.address())),
-        (&format!("jwks_url = \"{issuer}/.well-known/jwks.json\""), format!("jwks_url = \"http://{NOBODY}/jwks.json\"")),
-    ] {
-        assert_eq!(config.matches(&format!("\n{from}\n")).count(), 1, "{from}");
-        config = config.replace(&format!("\n{from}\n"), &format!("\n{to}\n"));
-    }
-    let gateway = Gateway::start_with(&config, &[]);
+    // Keys that cannot be had wherever the test runs.
+    let gateway = Gateway::start_with(&shipped(backend.address(), &format!("http://{NOBODY}/jwks.json")), &[]);
     let ping = gateway.connect().get("/ping", &[]);
     assert_eq!((ping.status, &ping.json()["code"]), (503, &json!("keys_unavailable")), "{ping:?}");
     for path in ["/prod/api/v1/incidents", "/prod/api/incidents", "/prod/api/health", "/prod/api/unknown"] {
         let response = gateway.connect().get(path, &[]);
         assert_eq!((response.status, &response.json()["code"]), (401, &json!("missing_token")), "{path}: {response:?}");
     }
-    let token = Issuer::new(issuer).token(|claims| claims["client_id"] = json!("570cnagpgoochn29a113du6jnt"));
+    let token = Issuer::new(SHIPPED_ISSUER).token(|claims| claims["client_id"] = json!("570cnagpgoochn29a113du6jnt"));
     let response = gateway.connect().get_as(&token, "/prod/api/incidents");
     assert_eq!((response.status, &response.json()["code"]), (503, &json!("keys_unavailable")), "{response:?}");
     assert!(backend.requests().is_empty());

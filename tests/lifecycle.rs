@@ -5,7 +5,9 @@ use std::{
     net::TcpListener,
     time::{Duration, Instant},
 };
-use support::{Backend, Call, Client, Gate, Gateway, Issuer, Setup, request};
+use support::{
+    Backend, Call, Client, DEADLINE, Gate, Gateway, Issuer, JwksServer, KeyServing, SHIPPED_ISSUER, Setup, request, shipped,
+};
 
 const LIST: &str = "/prod/api/incidents";
 
@@ -159,9 +161,28 @@ fn a_port_in_use_is_said_plainly() {
 }
 
 #[test]
-fn an_idle_gateway_stays_under_40_mb() {
+fn an_idle_gateway_with_the_shipped_configuration_stays_under_40_mb() {
     let backend = Backend::start();
-    let gateway = Setup::new(backend.address(), &issuer()).start();
+    let keys = JwksServer::start(KeyServing::Good(Issuer::new(SHIPPED_ISSUER).jwks_json()));
+    let gateway = Gateway::start(&shipped(backend.address(), &keys.url()));
     let resident = gateway.status("VmRSS");
-    assert!(resident < 40 * 1024, "{resident} KiB");
+    // The system's unit is 1,024 bytes, a megabyte a million.
+    assert!(resident * 1024 < 40_000_000, "{resident} KiB");
+}
+
+#[test]
+fn how_many_connections_there_may_be_is_said_at_the_start_whatever_is_logged() {
+    let said = |bounds: &str| {
+        let backend = Backend::start();
+        let quiet = format!("[log]\nlevel = \"error\"\naccess = false\n[bounds]\n{bounds}");
+        let gateway = Setup::new(backend.address(), &issuer()).with(&quiet).start();
+        gateway.stderr.wait("how many", DEADLINE, |line| {
+            let (all, address) = line.strip_prefix("at most ")?.strip_suffix(" of one address")?.split_once(" connections, ")?;
+            Some((all.parse::<usize>().ok()?, address.parse::<usize>().ok()?))
+        })
+    };
+    assert_eq!(said("connections = 7"), (7, 4));
+    assert_eq!(said("connections = 7\nconnections_per_address = 2"), (7, 2));
+    let (all, address) = said("connections = 0");
+    assert!(all > 100 && address == all.div_ceil(2), "what the limit of file descriptors allows: {all}, {address}");
 }

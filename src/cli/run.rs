@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::{Gateway, load, render_text},
-    proxy::{Clock, Running, Stop, start, take_over},
+    proxy::{Clock, ConnectionBounds, Running, Stop, start, take_over},
     remote::settle_signing_keys,
 };
 use sd_notify::NotifyState;
@@ -65,6 +65,8 @@ fn announce(running: &Running) {
     for address in &running.addresses {
         note(&format!("listening on {address}"));
     }
+    let ConnectionBounds { all, address } = running.connection_bounds;
+    note(&format!("at most {all} connections, {address} of one address"));
     note(&format!("admin listening on {}", running.admin_address));
 }
 

@@ -31,6 +31,7 @@ mod upgrade;
 mod writer;
 
 pub use clock::Clock;
+pub use connections::ConnectionBounds;
 pub use reload::{LastReload, ReloadDesk, ReloadError, Reloaded, Unavailable};
 pub use server::{RunError, Running, Stop, start, take_over};
 pub use shared::{InForce, Shared};

@@ -140,6 +140,8 @@ pub struct Running {
     pub addresses: Vec<String>,
     /// Where the admin listener is bound.
     pub admin_address: String,
+    /// How many connections there may be, as it was at the start.
+    pub connection_bounds: ConnectionBounds,
 }
 
 /// Starts a gateway, which reloads `file`. Must be called inside a runtime, which then carries the admin listener and what runs in
@@ -186,7 +188,6 @@ fn serve(mut prepared: Prepared, sockets: Sockets, state: Option<KeptLock>, file
     let gateway = shared.gateway.load_full();
     let (stop_accepting, shutdown) = watch::channel(false);
     let bounds = ConnectionBounds::new(&gateway, open_files());
-    log::info!(target: "listeners", "at most {} connections, {} of one address", bounds.all, bounds.address);
     let connections = Connections::new(bounds, shared.metrics.connections.clone(), shared.metrics.connections_refused.clone());
     let doors = Doors::new(&shared, &gateway, &tls);
     for worker in 0..gateway.server.threads {
@@ -204,6 +205,7 @@ fn serve(mut prepared: Prepared, sockets: Sockets, state: Option<KeptLock>, file
         names: NameTask::spawn(&gateway.upstreams),
         addresses: gateway.listeners.iter().map(url).collect(),
         admin_address: format!("http://{}", gateway.admin.address),
+        connection_bounds: bounds,
         shared,
         file,
         sockets: Some(sockets),

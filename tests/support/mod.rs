@@ -39,7 +39,7 @@ pub use issuer::{Issuer, JwksServer, KeyServing};
 pub use lines::Lines;
 pub use process::{Tool, run_tool};
 pub use segments::{Segments, base64url};
-pub use setup::Setup;
+pub use setup::{SHIPPED_ISSUER, Setup, shipped};
 pub use trial::{LIST, Trial};
 pub use world::{JSON, World};
 

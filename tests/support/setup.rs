@@ -34,6 +34,24 @@ methods = ["POST"]
 limit = "exempt"
 "#;
 
+/// Whose tokens the shipped configuration takes.
+pub const SHIPPED_ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_WKK1AVJ2m";
+
+/// conf/gateway.toml with addresses that the system chooses, a server that is there, and keys from here.
+pub fn shipped(upstream: SocketAddr, jwks_url: &str) -> String {
+    let mut config = include_str!("../../conf/gateway.toml").to_owned();
+    for (from, to) in [
+        ("address = \"0.0.0.0:8080\"", "address = \"127.0.0.1:0\"".to_owned()),
+        ("address = \"127.0.0.1:9901\"", "address = \"127.0.0.1:0\"".to_owned()),
+        ("servers = [\"http://127.0.0.1:3000\"]", format!("servers = [\"http://{upstream}\"]")),
+        (&format!("jwks_url = \"{SHIPPED_ISSUER}/.well-known/jwks.json\""), format!("jwks_url = \"{jwks_url}\"")),
+    ] {
+        assert_eq!(config.matches(&format!("\n{from}\n")).count(), 1, "{from}");
+        config = config.replace(&format!("\n{from}\n"), &format!("\n{to}\n"));
+    }
+    config
+}
+
 impl Setup {
     /// One plain listener, `issuer` by key set file, and `upstream` as the only upstream.
     pub fn new(upstream: SocketAddr, issuer: &Issuer) -> Self {
