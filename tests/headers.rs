@@ -4,7 +4,8 @@ mod support;
 
 use std::{ops::Deref, thread};
 use support::{
-    Backend, Client, Issuer, JSON, NOBODY, Response, World, account, assert_decorated, assert_shared_with, epoch_seconds, request,
+    Backend, Client, Issuer, JSON, NOBODY, Response, World, account, assert_decorated, assert_shared_with, curl, epoch_seconds,
+    request,
 };
 
 const ORIGIN: &str = "https://app.stackflow-tech.com";
@@ -118,6 +119,9 @@ fn every_kind_of_response_is_decorated() {
         ("wrong secret", "POST", "/oauth2/token", format!("{form}Content-Length: {}\r\n", wrong.len()), wrong, 401),
         ("key set", "GET", "/.well-known/jwks.json", String::new(), "", 200),
         ("preflight", "OPTIONS", "/prod/api/incidents", preflight.to_owned(), "", 204),
+        ("preflight of ping", "OPTIONS", "/ping", preflight.to_owned(), "", 204),
+        ("preflight of the token endpoint", "OPTIONS", "/oauth2/token", preflight.to_owned(), "", 204),
+        ("preflight of the key set", "OPTIONS", "/.well-known/jwks.json", preflight.to_owned(), "", 204),
         ("preflight of no route", "OPTIONS", "/prod/api/nothing", preflight.to_owned(), "", 204),
     ];
     for (name, method, target, lines, body, status) in cases {
@@ -156,20 +160,66 @@ fn foreign_preflight(world: &World) {
 
 /// 429, without spending anybody's time: four bulk requests are in flight, the fifth is one too many.
 fn refused_for_bulk(world: &World) {
-    let headers = [world.auth(), ("Origin", ORIGIN), JSON];
-    let held: Vec<Client> = (1..=4)
-        .map(|count| {
-            let mut client = world.gateway.connect();
-            client.send(&request("POST", "/prod/api/held", &headers, b"{}"));
-            world.backend.wait_count("/api/v1/held", count);
-            client
-        })
-        .collect();
-    let response = world.ask("POST", "/prod/api/held", &headers[1..], b"{}");
+    let held = hold_bulk(world);
+    let response = world.ask("POST", "/prod/api/held", &[("Origin", ORIGIN), JSON], b"{}");
     drop(held);
     assert_eq!(response.status, 429, "{response:?}");
     assert_decorated("429", &response);
     assert_shared_with("429", Some(ORIGIN), &response);
+}
+
+/// As many bulk requests in flight as a user may have, for as long as these are kept.
+fn hold_bulk(world: &World) -> Vec<Client> {
+    let hold = |count| {
+        let mut client = world.gateway.connect();
+        client.send(&request("POST", "/prod/api/held", &[world.auth(), JSON], b"{}"));
+        world.backend.wait_count("/api/v1/held", count);
+        client
+    };
+    (1..=4).map(hold).collect()
+}
+
+/// In HTTP/2 the framework writes them, which has ways of its own to end a stream.
+#[test]
+fn every_kind_of_answer_is_decorated_in_http2_too() {
+    let world = everything();
+    let _held = hold_bulk(&world);
+    let (ada, eve) = (format!("Authorization: {}", world.bearer), format!("Authorization: {}", world.unscoped));
+    let (ada, eve) = (["--header", ada.as_str()], ["--header", eve.as_str()]);
+    let preflight = ["--request", "OPTIONS", "--header", "Access-Control-Request-Method: GET"];
+    let post = ["--header", "Content-Type: application/json", "--data", "{}"];
+    for (path, arguments, status) in [
+        ("/prod/api/own-headers", ada.to_vec(), 200),
+        ("/prod/api/status/204", ada.to_vec(), 204),
+        ("/prod/api/incidents", preflight.to_vec(), 204),
+        ("/prod/api/nothing", preflight.to_vec(), 204),
+        ("/oauth2/token", preflight.to_vec(), 204),
+        ("/ping", preflight.to_vec(), 204),
+        ("/prod/api/incidents", vec![], 401),
+        ("/prod/api/scoped", eve.to_vec(), 403),
+        ("/elsewhere", ada.to_vec(), 404),
+        ("/prod/api/held", ada.to_vec(), 405),
+        ("/prod/api/held", [&ada[..], &post].concat(), 429),
+        ("/prod/api/dead", ada.to_vec(), 502),
+        ("/prod/api/not-http", ada.to_vec(), 502),
+        ("/prod/api/hang", ada.to_vec(), 504),
+    ] {
+        for origin in [Some(ORIGIN), None, Some(FOREIGN)] {
+            if arguments == preflight && origin != Some(ORIGIN) {
+                continue;
+            }
+            let name = format!("{status} of {path}, origin {origin:?}");
+            let (url, field) =
+                (format!("http://{}{path}", world.gateway.address()), format!("Origin: {}", origin.unwrap_or_default()));
+            let origin_field = ["--header", field.as_str()];
+            let origin_field = if origin.is_some() { &origin_field[..] } else { &[] };
+            let usual = ["--http2-prior-knowledge", "--write-out", "\n%{http_version}", &url];
+            let response = curl(&[&usual, origin_field, &arguments[..]].concat());
+            assert_eq!((response.status, response.text().lines().last()), (status, Some("2")), "{name}: {response:?}");
+            assert_decorated(&name, &response);
+            assert_shared_with(&name, origin.filter(|origin| *origin == ORIGIN), &response);
+        }
+    }
 }
 
 #[test]
