@@ -40,10 +40,16 @@ fn exercise(world: &World) {
 
 #[test]
 fn promtool_finds_nothing_to_say_about_a_scrape() {
-    let world = world();
+    let (world, _keys) = complete_world();
     exercise(&world);
+    world.gateway.wait_metric("stackflow_gateway_jwks_refresh_total{issuer=\"https://pool.test/url\",result=\"updated\"}", 1.0);
     world.gateway.wait_metric("stackflow_gateway_requests_total{outcome=\"preflight\"}", 1.0);
-    let output = run_tool(Command::new("promtool").args(["check", "metrics"]), &world.gateway.metrics());
+    let scrape = world.gateway.metrics();
+    // With TLS and keys by URL every family has a series to be judged.
+    for (_, family, _) in FAMILIES {
+        assert!(scrape.lines().any(|line| !line.starts_with('#') && line.contains(family)), "{family} in:\n{scrape}");
+    }
+    let output = run_tool(Command::new("promtool").args(["check", "metrics"]), &scrape);
     assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), String::from_utf8_lossy(&output.stderr).as_ref()), ("", ""));
 }
 
