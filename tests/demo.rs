@@ -1,12 +1,14 @@
 //! The demo keeps what it prints: its lines are pasted into a shell in order, and each shows what it says it shows.
 mod support;
 
+use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fmt::Write,
     process::Command,
     time::{Duration, Instant},
 };
-use support::{DEADLINE, Gateway, run_tool};
+use support::{DEADLINE, Gateway, JSON, request, run_tool};
 
 /// The lines to paste: all that begin with `export` or `curl`; the scrape is the last.
 fn lines_to_paste(demo: &Gateway) -> Vec<String> {
@@ -50,27 +52,84 @@ fn every_line_that_the_demo_prints_shows_what_it_promises() {
             assert!(text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()), "{part} in what this shows: {line}\n{text}");
         }
     };
-    assert!(lines.len() >= 9, "{lines:#?}");
+    in_this_order(&lines);
     assert_eq!(of("export TOKEN=").1.split('.').count(), 3, "a token of three parts: {}", of("export TOKEN=").1);
     check(
         "curl -sS -i -w '\\n' -H \"Authorization: Bearer $TOKEN\" \"",
         &["200 OK", "X-RateLimit-Limit: 100", "X-RateLimit-Remaining: ", "X-Request-Id: "],
     );
-    check("cursor=$CURSOR", &["\"next_cursor\""]);
+    another_page(of("incidents?limit=2\"").1, of("cursor=$CURSOR").1);
     check("VPN drops every hour", &["201 Created", "Location: ", "X-RateLimit-Limit: 100"]);
     check("-X OPTIONS", &["204 No Content", "Access-Control-Allow-Origin: https://", "Access-Control-Allow-Methods: "]);
     check(
         "/metrics",
         &["stackflow_gateway_requests_total{", "outcome=\"limited\"", "outcome=\"unauthorized\"", "outcome=\"preflight\""],
     );
-    check("text/event-stream", &["data: "]);
-    check("$JOB", &["job_id"]);
+    several_events(of("text/event-stream").1);
+    a_job(of("export JOB=").1, of("/jobs/$JOB").1);
     let unauthorized = shown.iter().find(|text| text.contains(" 401 ")).expect("a 401 is shown");
     assert!(
         unauthorized.to_ascii_lowercase().contains("www-authenticate: bearer") && unauthorized.contains("missing_token"),
         "{unauthorized}"
     );
     burst_is_limited(of("-Z").1);
+}
+
+/// What each line is for, in the order in which somebody who tries it wants to know.
+fn in_this_order(lines: &[String]) {
+    let order = [
+        "export TOKEN=",
+        "curl -sS -i -w '\\n' -H \"Authorization: Bearer $TOKEN\" \"",
+        "export CURSOR=",
+        "cursor=$CURSOR",
+        "VPN drops every hour",
+        "curl -sS -i -w '\\n' \"",
+        " -Z ",
+        "export JOB=",
+        "/jobs/$JOB",
+        "-X OPTIONS",
+        "text/event-stream",
+        "/metrics",
+    ];
+    assert_eq!(lines.len(), order.len(), "{lines:#?}");
+    for (line, words) in lines.iter().zip(order) {
+        assert!(line.contains(words), "{words} in {line}");
+    }
+}
+
+/// The object that is shown, behind a head or alone.
+fn object(shown: &str) -> Value {
+    let body = shown.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("an object in {shown}"));
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+/// Two incidents each, none of the first on the second, and a way on from both.
+fn another_page(first: &str, second: &str) {
+    let numbers = |shown: &str| -> BTreeSet<String> {
+        let page = object(shown);
+        let items = page["items"].as_array().unwrap_or_else(|| panic!("items of {page}"));
+        items.iter().map(|item| item["number"].as_str().expect("a number").to_owned()).collect()
+    };
+    let (one, other) = (numbers(first), numbers(second));
+    assert_eq!((one.len(), other.len(), one.union(&other).count()), (2, 2, 4), "{one:?} {other:?}");
+    let cursor = |shown: &str| object(shown)["next_cursor"].as_str().map(str::to_owned);
+    assert!(cursor(first).is_some() && cursor(second).is_some() && cursor(first) != cursor(second), "{first}\n{second}");
+}
+
+/// The job that the import has made, on its way.
+fn a_job(imported: &str, shown: &str) {
+    let job = object(shown);
+    assert!(!imported.is_empty() && job["job_id"] == imported, "{imported}: {job}");
+    assert!(["queued", "running", "complete"].iter().any(|state| job["state"] == *state), "{job}");
+    assert_eq!(job["total"], 2, "{job}");
+}
+
+/// The answer word by word, and its end.
+fn several_events(shown: &str) {
+    let events = shown.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(|data| serde_json::from_str(data).expect("JSON")).collect();
+    let (last, words) = events.split_last().unwrap_or_else(|| panic!("events in {shown}"));
+    assert!(words.len() > 5 && words.iter().all(|event| event["text"].is_string()) && last["sources"].is_array(), "{shown}");
 }
 
 /// A count of each status: about the burst is admitted, the rest is refused.
@@ -104,6 +163,23 @@ fn the_documented_lines_work_with_jq() {
 fn ctrl_c_stops_it_at_once() {
     let mut demo = Gateway::demo();
     lines_to_paste(&demo);
+    let asked = Instant::now();
+    demo.signal("INT");
+    assert_eq!(demo.wait(Duration::from_secs(10)).code(), Some(0), "{}", demo.written());
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn ctrl_c_stops_it_at_once_though_events_are_on_their_way() {
+    let mut demo = Gateway::demo();
+    let token = paste(&lines_to_paste(&demo)[..1]).remove(0);
+    let (authorization, question) = (format!("Bearer {token}"), br#"{"query":"How do I connect to the VPN?"}"#);
+    let headers = [("Authorization", authorization.as_str()), ("Accept", "text/event-stream"), JSON];
+    let mut client = demo.connect();
+    client.send(&request("POST", "/prod/api/v1/ai/query", &headers, question));
+    assert_eq!(client.read_head().status, 200);
+    let first = String::from_utf8_lossy(&client.read_chunk()).into_owned();
+    assert!(first.contains("data: ") && !first.contains("sources"), "{first}");
     let asked = Instant::now();
     demo.signal("INT");
     assert_eq!(demo.wait(Duration::from_secs(10)).code(), Some(0), "{}", demo.written());
