@@ -13,7 +13,7 @@
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
 #   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
-#   tests/run.sh bench        benches/limits, with its bounds
+#   tests/run.sh bench        benches/limits and benches/forwarding, with their bounds; on a machine that is not busy
 #   tests/run.sh instructions what judging a token takes, in instructions, against benches/auth/instructions.txt; installs valgrind
 #   tests/run.sh NAME         tests/NAME.rs alone, after setup
 #
@@ -142,6 +142,7 @@ soak() {
 
 bench() {
     LIMITS_CHECK=1 cargo bench --locked --bench limits
+    cargo bench --locked --bench forwarding -- --check
 }
 
 # Counts do not change on a busy machine, so that 3 % more is a change of the program. They do change with the compiler and with
