@@ -98,7 +98,7 @@ fn a_file_that_is_no_socket_is_not_replaced_by_one() {
     fs::write(directory.path().join("gateway.toml"), config).unwrap();
     fs::write(directory.path().join("jwks.json"), issuer.jwks_json()).unwrap();
     let output = run.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert_eq!(fs::read_to_string(&precious).unwrap(), "data");
 }
 
