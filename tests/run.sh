@@ -12,6 +12,8 @@
 #                             FUZZ_TARGETS names some of them
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
+#   tests/run.sh floods       each flood with its rate, what a good client notices of it, and memory: the release build on a core of its
+#                             own; FLOOD_SECONDS of each, three unless it is set
 #   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
 #   tests/run.sh bench        benches/limits and benches/forwarding, with their bounds; on a machine that is not busy
 #   tests/run.sh instructions what judging a token takes, in instructions, against benches/auth/instructions.txt; installs valgrind
@@ -175,6 +177,19 @@ mutants() {
         --exclude 'src/time.rs' "${only[@]}"
 }
 
+# The release build on the first core, and the good client, the upstream and the flood on the last. On a machine that is busy with
+# other work the figures are those of that work.
+floods() {
+    local pinned=$PWD/target/pinned-gateway last=$(($(nproc) - 1))
+    cargo build --release --locked
+    printf '#!/bin/sh\nexec taskset -c 0 "%s" "$@"\n' "$PWD/target/release/stackflow-gateway" >"$pinned"
+    chmod +x "$pinned"
+    cargo test --locked --test floods --test h2_floods --no-run
+    say "floods"
+    FLOOD_SECONDS=${FLOOD_SECONDS:-3} STACKFLOW_GATEWAY=$pinned taskset -c "$last" \
+        cargo test --locked --test floods --test h2_floods --no-fail-fast -- --test-threads=1 --nocapture
+}
+
 soak() {
     export SOAK_SECONDS=${SOAK_SECONDS:-600}
     tests --test soak -- --nocapture
@@ -216,7 +231,7 @@ case ${1:-all} in
         fuzz
         release
         ;;
-    setup | lint | loom | release | fuzz | mutants | soak | bench | instructions) "$1" ;;
+    setup | lint | loom | release | fuzz | mutants | floods | soak | bench | instructions) "$1" ;;
     real-time) real_time ;;
     test) tests "${@:2}" ;;
     *)

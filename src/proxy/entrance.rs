@@ -5,7 +5,7 @@
 //! connections are given by [`App`].
 
 use super::{
-    guard::{Guarding, Http2},
+    guard::{Guarding, Http2, Turns},
     phases::Phases,
     proxy_protocol::receive::Expecting,
     shared::Shared,
@@ -126,6 +126,7 @@ struct Proxies {
     shared: Arc<Shared>,
     general: Arc<HttpProxy<Phases>>,
     redirect: Arc<HttpProxy<Phases>>,
+    turns: Arc<Turns>,
 }
 
 impl Proxies {
@@ -139,7 +140,8 @@ impl Proxies {
             proxy.handle_init_modules();
             Arc::new(proxy)
         };
-        Self { shared: Arc::clone(shared), general: proxy(false), redirect: proxy(true) }
+        let turns = Arc::new(Turns::new(threads));
+        Self { shared: Arc::clone(shared), general: proxy(false), redirect: proxy(true), turns }
     }
 
     fn entrance(
@@ -155,8 +157,8 @@ impl Proxies {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        let guarding = Guarding::new(&gateway.bounds, self.shared.clock);
-        let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
+        let guarding = Guarding::new(&gateway.bounds, self.shared.clock, Arc::clone(&self.turns));
+        let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding: guarding.clone(), http2: http2.clone(), full: true });
         let app = Arc::new(App { proxy, guarding, http2, full: false });
         Entrance {
             app,

@@ -4,6 +4,7 @@ use super::{
     head::{self, Head, Scan},
     stand_in::stand_in,
     stream::Guarded,
+    turns::Turns,
 };
 use crate::{
     config::Bounds,
@@ -19,7 +20,7 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_timeout::timeout;
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
 
 /// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
@@ -28,7 +29,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a connection is held to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Guarding {
     /// Bytes of a request target, and of a head whose end has not come: of more the rest is not waited for.
     target: usize,
@@ -38,15 +39,20 @@ pub struct Guarding {
     write_timeout: Duration,
     idle_timeout: Duration,
     clock: Clock,
+    turns: Arc<Turns>,
 }
+
+/// Left behind by a request that the gateway refused, for the next on its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused;
 
 /// A method and a version, with what is around them.
 const AROUND_TARGET: usize = 64;
 
 impl Guarding {
-    /// By the configuration.
+    /// By the configuration; all listeners have the same turns.
     #[must_use]
-    pub fn new(bounds: &Bounds, clock: Clock) -> Self {
+    pub fn new(bounds: &Bounds, clock: Clock, turns: Arc<Turns>) -> Self {
         Self {
             target: bounds.uri,
             head: bounds.uri + AROUND_TARGET + bounds.headers,
@@ -55,6 +61,15 @@ impl Guarding {
             write_timeout: bounds.write_timeout,
             idle_timeout: bounds.idle_timeout,
             clock,
+            turns,
+        }
+    }
+
+    /// Waits until a connection may be read again that has brought nothing good.
+    async fn wait_for_turn(&self) {
+        let wait_ns = self.turns.take(self.clock.monotonic_ns());
+        if wait_ns > 0 {
+            tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
         }
     }
 
@@ -75,7 +90,7 @@ enum Next {
 
 #[async_trait]
 impl ServerApp for App {
-    async fn process_new(self: &std::sync::Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let over_tls = stream.get_ssl_digest().is_some();
         let by_alpn = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let mut guarded = Box::new(self.guarding.guard(stream));
@@ -177,6 +192,9 @@ impl App {
                 Ok(stream) if stream.is_between_requests() => guarded = stream,
                 _ => return,
             }
+            if settings.as_mut().is_some_and(|settings| settings.take_user_context().is_some()) {
+                self.guarding.wait_for_turn().await;
+            }
         }
     }
 }
@@ -213,9 +231,12 @@ async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut 
     }
 }
 
+/// A head of the usual bounds comes in fewer reads; what comes byte by byte, on a thousand connections at a time, waits.
+const MOST_PIECES: usize = 16;
+
 /// A head that did not come at once. It is read again only when its end has come, however few bytes come at a time.
 async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
-    let mut scan = Scan::default();
+    let (mut scan, mut pieces) = (Scan::default(), 0);
     loop {
         match scan.is_complete(guarded.input()) {
             Err(fault) => return Next::Refused(fault),
@@ -224,8 +245,11 @@ async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
             Ok(false) => {}
         }
         match guarded.read_more().await {
-            Ok(true) => {}
+            Ok(true) => pieces += 1,
             Ok(false) | Err(_) => return Next::Nothing,
+        }
+        if pieces > MOST_PIECES {
+            guarding.wait_for_turn().await;
         }
     }
     match head::read(guarded.input()) {
