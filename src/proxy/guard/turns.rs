@@ -15,6 +15,7 @@ const EACH_SECOND: u64 = 4000;
 
 /// The turns of some workers together.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "units last")]
 pub struct Turns {
     every_ns: u64,
     /// So long back turns that nobody took are still there.
