@@ -185,7 +185,9 @@ fn slow_heads() {
     beside_a_good_client("1,000 heads, a byte each 10 ms", &world, "bytes", || {
         let mut slow: Vec<TcpStream> = (0..1_000).map(|_| connect(address)).collect();
         let (end, mut count) = (Instant::now() + flood_time(), 0);
-        slow.iter_mut().for_each(|stream| stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap());
+        for stream in &mut slow {
+            stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
+        }
         while Instant::now() < end {
             let next = Instant::now() + Duration::from_millis(10);
             for stream in &mut slow {
@@ -209,7 +211,9 @@ fn slow_bodies() {
     beside_a_good_client("500 bodies, a chunk of one byte each 10 ms", &world, "chunks", || {
         let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(address)).collect();
         let (end, mut count) = (Instant::now() + flood_time(), 0);
-        slow.iter_mut().for_each(|stream| stream.write_all(head.as_bytes()).unwrap());
+        for stream in &mut slow {
+            stream.write_all(head.as_bytes()).unwrap();
+        }
         while Instant::now() < end {
             let next = Instant::now() + Duration::from_millis(10);
             for stream in &mut slow {

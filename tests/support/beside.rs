@@ -100,13 +100,12 @@ pub fn beside_a_good_client<T: Send>(name: &str, world: &World, unit: &str, atta
     });
     let (result, count, took) = result;
     #[expect(clippy::cast_precision_loss, reason = "some millions")]
-    let rate = count as f64 / took.as_secs_f64();
+    let (rate, above_mib) = (count as f64 / took.as_secs_f64(), above as f64 / 1024.0);
     let times = good.beside.as_secs_f64() / good.alone.as_secs_f64();
     println!(
-        "{name} | {rate:.0} {unit}/s | {:.2} ms alone | {:.2} ms beside | × {times:.2} | {:.1} MiB above idle",
+        "{name} | {rate:.0} {unit}/s | {:.2} ms alone | {:.2} ms beside | × {times:.2} | {above_mib:.1} MiB above idle",
         good.alone.as_secs_f64() * 1e3,
-        good.beside.as_secs_f64() * 1e3,
-        above as f64 / 1024.0
+        good.beside.as_secs_f64() * 1e3
     );
     assert!(good.count >= 10, "{name}: {} good requests", good.count);
     assert!(above < MEMORY_KB, "{name}: {above} KiB above idle");
