@@ -5,7 +5,7 @@
 //! connections are given by [`App`].
 
 use super::{
-    guard::{Guarding, Http2, Turns},
+    guard::{Guarding, Http2},
     phases::Phases,
     proxy_protocol::receive::Expecting,
     shared::Shared,
@@ -126,7 +126,6 @@ struct Proxies {
     shared: Arc<Shared>,
     general: Arc<HttpProxy<Phases>>,
     redirect: Arc<HttpProxy<Phases>>,
-    turns: Arc<Turns>,
 }
 
 impl Proxies {
@@ -140,8 +139,7 @@ impl Proxies {
             proxy.handle_init_modules();
             Arc::new(proxy)
         };
-        let turns = Arc::new(Turns::new(threads));
-        Self { shared: Arc::clone(shared), general: proxy(false), redirect: proxy(true), turns }
+        Self { shared: Arc::clone(shared), general: proxy(false), redirect: proxy(true) }
     }
 
     fn entrance(
@@ -157,8 +155,8 @@ impl Proxies {
             metrics.certificate_ends(&listener.address, *ends);
             Arc::clone(acceptor)
         });
-        let guarding = Guarding::new(&gateway.bounds, self.shared.clock, Arc::clone(&self.turns));
-        let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding: guarding.clone(), http2: http2.clone(), full: true });
+        let guarding = Guarding::new(&gateway.bounds, self.shared.clock);
+        let full = Arc::new(App { proxy: Arc::clone(&proxy), guarding, http2: http2.clone(), full: true });
         let app = Arc::new(App { proxy, guarding, http2, full: false });
         Entrance {
             app,

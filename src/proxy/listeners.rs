@@ -5,7 +5,6 @@ use super::{
     connection::{Connection, Socket},
     connections::{Admission, Connections, Open},
     entrance::{Door, Entrance},
-    guard::Turns,
     proxy_protocol::receive::receive,
 };
 use crate::config::ListenerAddress;
@@ -186,16 +185,16 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
         Bound::Tcp(listener) => Accepting::Tcp(TcpListener::from_std(listener)?),
         Bound::Unix(listener) => Accepting::Unix(UnixListener::from_std(listener)?),
     };
-    let (mut shutdown, arrivals) = (serving.shutdown.clone(), Turns::of_arrivals());
+    let mut shutdown = serving.shutdown.clone();
     while !*shutdown.borrow_and_update() {
         tokio::select! {
             biased;
             _ = shutdown.changed() => {}
             accepted = listener.accept(serving.clock) => match accepted {
                 Ok((stream, peer)) => {
-                    if admit(stream, peer, &serving) {
-                        wait_for_turn(&arrivals, serving.clock).await;
-                    }
+                    admit(stream, peer, &serving);
+                    // In a flood of connections those that are established come first: the others wait in the system's queue.
+                    tokio::task::yield_now().await;
                 }
                 Err(error) => {
                     log::warn!(target: "listeners", "cannot accept a connection: {error}");
@@ -223,28 +222,19 @@ impl Accepting {
     }
 }
 
-/// In a flood of connections those that are established come first: the others wait in the system's queue.
-async fn wait_for_turn(arrivals: &Turns, clock: Clock) {
-    match arrivals.take(clock.monotonic_ns()) {
-        0 => {}
-        wait_ns => tokio::time::sleep(Duration::from_nanos(wait_ns)).await,
-    }
-}
-
-/// Serves a new connection, or not, as its number allows; whether it is a stranger's, and no trusted proxy's.
-fn admit<A: ServerApp + Send + Sync + 'static>(connection: Connection, peer: Option<IpAddr>, serving: &Serving<A>) -> bool {
+/// Serves a new connection, or not, as its number allows.
+fn admit<A: ServerApp + Send + Sync + 'static>(connection: Connection, peer: Option<IpAddr>, serving: &Serving<A>) {
     let entrance = serving.door.load_full();
     let counted = peer.filter(|peer| !entrance.trusts(*peer));
     let (app, open) = match serving.connections.admit(counted) {
         Admission::Admitted(open) => (Arc::clone(&entrance.app), open),
         Admission::Told(open) => (Arc::clone(&entrance.full), open),
-        Admission::Refused => return counted.is_some(),
+        Admission::Refused => return,
     };
     // On a unix socket there is only a local proxy.
     let is_believed = entrance.trusts(peer.unwrap_or(Ipv4Addr::LOCALHOST.into()));
     let arrived = Arrived { connection, is_believed, open };
     drop(tokio::spawn(serve(arrived, app, entrance, serving.shutdown.clone())));
-    counted.is_some()
 }
 
 /// A connection that was let in.

@@ -16,4 +16,3 @@ pub use h2::{Http2, marked as marked_http2};
 pub use handover::{Taken, take_over};
 pub use serve::{Guarding, Refused};
 pub use stream::{BodyRefused, MOST_LINGERING};
-pub use turns::Turns;

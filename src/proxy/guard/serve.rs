@@ -4,7 +4,7 @@ use super::{
     head::{self, Head, Scan},
     stand_in::stand_in,
     stream::Guarded,
-    turns::Turns,
+    turns::turn,
 };
 use crate::{
     config::Bounds,
@@ -29,7 +29,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a connection is held to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Guarding {
     /// Bytes of a request target, and of a head whose end has not come: of more the rest is not waited for.
     target: usize,
@@ -39,7 +39,6 @@ pub struct Guarding {
     write_timeout: Duration,
     idle_timeout: Duration,
     clock: Clock,
-    turns: Arc<Turns>,
 }
 
 /// Left behind by a request that the gateway refused, for the next on its connection.
@@ -50,9 +49,9 @@ pub struct Refused;
 const AROUND_TARGET: usize = 64;
 
 impl Guarding {
-    /// By the configuration; all listeners have the same turns.
+    /// By the configuration.
     #[must_use]
-    pub fn new(bounds: &Bounds, clock: Clock, turns: Arc<Turns>) -> Self {
+    pub fn new(bounds: &Bounds, clock: Clock) -> Self {
         Self {
             target: bounds.uri,
             head: bounds.uri + AROUND_TARGET + bounds.headers,
@@ -61,15 +60,6 @@ impl Guarding {
             write_timeout: bounds.write_timeout,
             idle_timeout: bounds.idle_timeout,
             clock,
-            turns,
-        }
-    }
-
-    /// Waits until a connection may be read again that has brought nothing good.
-    async fn wait_for_turn(&self) {
-        let wait_ns = self.turns.take(self.clock.monotonic_ns());
-        if wait_ns > 0 {
-            tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
         }
     }
 
@@ -161,7 +151,7 @@ async fn comes(guarded: &mut Guarded, guarding: &Guarding, closing: &mut Shutdow
 impl App {
     /// One request after another, until one ends the connection; `fault` is what is wrong with the first.
     async fn serve_http1(&self, mut guarded: Box<Guarded>, mut fault: Option<HeadFault>, shutdown: &ShutdownWatch) {
-        let mut settings = None;
+        let (mut settings, mut is_established) = (None::<HttpPersistentSettings>, false);
         let mut closing = shutdown.clone();
         loop {
             let next = match fault.take() {
@@ -184,6 +174,9 @@ impl App {
                 },
                 Next::Nothing => return,
             };
+            if !is_established || fault.is_some() {
+                turn().await;
+            }
             let session = session(guarded, head, fault, settings.take());
             let Some(reused) = self.proxy.process_new_http(session, shutdown).await else { return };
             let (stream, kept) = reused.consume();
@@ -192,9 +185,7 @@ impl App {
                 Ok(stream) if stream.is_between_requests() => guarded = stream,
                 _ => return,
             }
-            if settings.as_mut().is_some_and(|settings| settings.take_user_context().is_some()) {
-                self.guarding.wait_for_turn().await;
-            }
+            is_established = settings.as_mut().is_none_or(|settings| settings.take_user_context().is_none());
         }
     }
 }
@@ -231,8 +222,10 @@ async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut 
     }
 }
 
-/// A head of the usual bounds comes in fewer reads; what comes byte by byte, on a thousand connections at a time, waits.
+/// A head of the usual bounds comes in fewer reads. What comes byte by byte, on a thousand connections at a time, is not read at each.
 const MOST_PIECES: usize = 16;
+/// But so often.
+const PIECES_PAUSE: Duration = Duration::from_millis(50);
 
 /// A head that did not come at once. It is read again only when its end has come, however few bytes come at a time.
 async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
@@ -249,7 +242,7 @@ async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
             Ok(false) | Err(_) => return Next::Nothing,
         }
         if pieces > MOST_PIECES {
-            guarding.wait_for_turn().await;
+            tokio::time::sleep(PIECES_PAUSE).await;
         }
     }
     match head::read(guarded.input()) {

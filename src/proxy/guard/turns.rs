@@ -1,51 +1,47 @@
-//! When strangers are looked after: turns come at a bounded rate, however many want one.
+//! When strangers are looked after: a few at a time, whoever is established before them.
 //!
-//! A connection whose last request was refused waits for a turn before it is read again, and so does one whose head comes in very
-//! many pieces; new connections have turns of their own. So a flood of requests that are refused, each asked as soon as the one
-//! before has its answer, takes a few percent of a core and no more; without the bound it took all of it, and those who are served
-//! waited three times as long. While there is less of that, nobody waits. What a connection asks first, and after a request that was
-//! served, needs no turn.
+//! A request needs a turn when nothing good has come on its connection yet, or the last one was refused. Between two looks at its
+//! sockets a worker gives [`AT_A_TIME`] turns, in the order in which they were asked for. So its queue never holds more than those few
+//! of a flood, however many connections that has: whoever is established and has something to say comes after them, not after all.
 //!
-//! Pure: time is handed in.
+//! That costs nobody anything but the order. A worker that has nothing better to do looks again at once, and answers a flood about as
+//! fast as it can.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{cell::Cell, sync::Arc};
+use tokio::{sync::Semaphore, task::yield_now};
 
-/// Turns a second for each worker. A refusal takes 15 to 25 µs, a new connection 20 to 40.
-const EACH_SECOND: u64 = 4000;
+/// A refusal takes 15 to 25 µs: so many of them are not noticed.
+const AT_A_TIME: usize = 4;
 
-/// The turns of some workers together.
-#[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "units last")]
-pub struct Turns {
-    every_ns: u64,
-    /// So long back turns that nobody took are still there.
-    saved_ns: u64,
-    /// When the next one is.
-    next_ns: AtomicU64,
+thread_local! {
+    /// This worker's: none waits for another.
+    static TURNS: Arc<Semaphore> = Arc::new(Semaphore::new(AT_A_TIME));
+    /// Whether there is a task that gives new ones.
+    static GIVEN_ANEW: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Turns {
-    /// For so many workers.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        let each_second = EACH_SECOND.saturating_mul(workers.max(1) as u64);
-        Self { every_ns: 1_000_000_000 / each_second, saved_ns: 0, next_ns: AtomicU64::new(0) }
+/// Waits for a turn. Must be called inside a runtime of one thread.
+pub async fn turn() {
+    let turns = TURNS.with(Arc::clone);
+    if turns.available_permits() == 0 && !GIVEN_ANEW.replace(true) {
+        drop(tokio::spawn(give_anew(Arc::clone(&turns))));
     }
-
-    /// Those of one worker's new connections: after a pause a quarter of a second's at once.
-    #[must_use]
-    pub fn of_arrivals() -> Self {
-        Self { saved_ns: 250_000_000, ..Self::new(1) }
+    // Never closed.
+    if let Ok(turn) = turns.acquire().await {
+        turn.forget();
     }
+}
 
-    /// Takes the next turn; in how many nanoseconds it is.
-    #[must_use]
-    pub fn take(&self, now_ns: u64) -> u64 {
-        let earliest_ns = now_ns.saturating_sub(self.saved_ns);
-        let after = |next_ns: u64| Some(next_ns.max(earliest_ns).saturating_add(self.every_ns));
-        // It guards no other memory.
-        let taken = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
-        taken.unwrap_or_else(|next_ns| next_ns).saturating_sub(now_ns)
+/// New turns after each look at the sockets, as long as anybody takes them.
+async fn give_anew(turns: Arc<Semaphore>) {
+    loop {
+        // Goes on after the worker has looked at its sockets, and behind whoever had something to say there.
+        yield_now().await;
+        let taken = AT_A_TIME.saturating_sub(turns.available_permits());
+        if taken == 0 {
+            break GIVEN_ANEW.set(false);
+        }
+        turns.add_permits(taken);
     }
 }
 

@@ -16,7 +16,6 @@ fn guarding() -> Guarding {
         write_timeout: soon,
         idle_timeout: soon,
         clock: Clock::start(),
-        turns: Arc::new(Turns::new(1)),
     }
 }
 

@@ -1,39 +1,66 @@
-//! Turns by a clock that is a number.
+//! That few of a flood come between two turns of an established one, and that everybody gets a turn.
 
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::runtime;
 
-/// What each of those waits who ask at these moments.
-fn check(workers: usize, asked_ns: &[u64], expected: &[u64]) {
-    let turns = Turns::new(workers);
-    let waits: Vec<u64> = asked_ns.iter().map(|now| turns.take(*now)).collect();
-    assert_eq!(waits, expected);
+/// As a worker's.
+fn run<T: Send + 'static>(what: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = runtime::Builder::new_current_thread().event_interval(8).build().expect("a runtime");
+    runtime.block_on(async { tokio::spawn(what).await.expect("no panic") })
 }
 
 #[test]
-fn those_who_ask_at_once_wait_one_behind_the_other() {
-    check(1, &[0, 0, 0, 0], &[0, 250_000, 500_000, 750_000]);
-    check(2, &[0, 0, 0], &[0, 125_000, 250_000]);
+fn one_after_another_all_get_theirs() {
+    let done = run(async {
+        for _ in 0..AT_A_TIME * 10 {
+            turn().await;
+        }
+        true
+    });
+    assert!(done);
 }
 
 #[test]
-fn whoever_asks_rarely_does_not_wait() {
-    check(1, &[0, 250_000, 500_000, 10_000_000], &[0, 0, 0, 0]);
+fn after_a_pause_there_are_turns_again() {
+    run(async {
+        for _ in 0..3 {
+            for _ in 0..=AT_A_TIME {
+                turn().await;
+            }
+            for _ in 0..4 {
+                yield_now().await;
+            }
+            assert_eq!((TURNS.with(|turns| turns.available_permits()), GIVEN_ANEW.get()), (AT_A_TIME, false));
+        }
+    });
 }
 
+/// Without turns a thousand of them would be between two of its own.
 #[test]
-fn turns_that_nobody_took_are_not_saved_up() {
-    check(1, &[0, 1_000_000_000, 1_000_000_000, 1_000_100_000], &[0, 0, 250_000, 400_000]);
-}
-
-#[test]
-fn of_new_connections_a_thousand_may_come_at_once() {
-    let turns = Turns::of_arrivals();
-    assert!((0..1000).all(|_| turns.take(1_000_000_000) == 0));
-    assert_eq!((turns.take(1_000_000_000), turns.take(1_000_000_000)), (0, 250_000));
-}
-
-#[test]
-fn no_number_of_workers_and_no_moment_is_too_large() {
-    check(0, &[0, 0], &[0, 250_000]);
-    check(usize::MAX, &[u64::MAX, u64::MAX], &[0, 0]);
+fn an_established_one_comes_after_a_few_of_a_flood() {
+    let done = Arc::new(AtomicUsize::new(0));
+    let most = run(async move {
+        for _ in 0..1000 {
+            let done = Arc::clone(&done);
+            drop(tokio::spawn(async move {
+                for _ in 0..1000 {
+                    turn().await;
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            }));
+        }
+        // All of them have come by then.
+        while done.load(Ordering::Relaxed) < 2000 {
+            yield_now().await;
+        }
+        let mut most = 0;
+        for _ in 0..100 {
+            let before = done.load(Ordering::Relaxed);
+            yield_now().await;
+            most = most.max(done.load(Ordering::Relaxed) - before);
+        }
+        most
+    });
+    assert!((1..=2 * AT_A_TIME).contains(&most), "{most}");
 }
