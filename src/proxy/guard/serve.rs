@@ -222,14 +222,9 @@ async fn next_request(guarded: &mut Guarded, guarding: &Guarding, closing: &mut 
     }
 }
 
-/// A head of the usual bounds comes in fewer reads. What comes byte by byte, on a thousand connections at a time, is not read at each.
-const MOST_PIECES: usize = 16;
-/// But so often.
-const PIECES_PAUSE: Duration = Duration::from_millis(50);
-
 /// A head that did not come at once. It is read again only when its end has come, however few bytes come at a time.
 async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
-    let (mut scan, mut pieces) = (Scan::default(), 0);
+    let mut scan = Scan::default();
     loop {
         match scan.is_complete(guarded.input()) {
             Err(fault) => return Next::Refused(fault),
@@ -237,12 +232,11 @@ async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
             Ok(false) if guarded.input().len() > guarding.head => return Next::Refused(too_large(guarded.input(), guarding)),
             Ok(false) => {}
         }
+        // What comes byte by byte, on a thousand connections at a time, is not read at each.
+        turn().await;
         match guarded.read_more().await {
-            Ok(true) => pieces += 1,
+            Ok(true) => {}
             Ok(false) | Err(_) => return Next::Nothing,
-        }
-        if pieces > MOST_PIECES {
-            tokio::time::sleep(PIECES_PAUSE).await;
         }
     }
     match head::read(guarded.input()) {
