@@ -208,14 +208,14 @@ fn slow_bodies() {
         "POST {LIST} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         world.bearer
     );
-    beside_a_good_client("500 bodies, a chunk of one byte each 10 ms", &world, "chunks", || {
+    beside_a_good_client("500 bodies, a chunk of one byte each 100 ms", &world, "chunks", || {
         let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(address)).collect();
         let (end, mut count) = (Instant::now() + flood_time(), 0);
         for stream in &mut slow {
             stream.write_all(head.as_bytes()).unwrap();
         }
         while Instant::now() < end {
-            let next = Instant::now() + Duration::from_millis(10);
+            let next = Instant::now() + Duration::from_millis(100);
             for stream in &mut slow {
                 stream.write_all(b"1\r\n \r\n").unwrap();
                 count += 1;

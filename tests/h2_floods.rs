@@ -314,7 +314,7 @@ fn answers_without_a_window_keep_no_requests() {
     let large = "x".repeat(30_000);
     let requests: Vec<u8> = (0..STREAMS).flat_map(|number| in_frames(2 * number + 1, &[("x-large", &large)])).collect();
     let mut clients = Vec::new();
-    beside_a_good_client("answers without a window", &world, || {
+    beside_a_good_client("answers without a window", &world, "streams", || {
         for _ in 0..CONNECTIONS {
             let mut client = Http2::silent(world.gateway.address());
             client.send(&[PREFACE, &settings(&[(4, 0)]), &requests].concat());
@@ -325,6 +325,7 @@ fn answers_without_a_window_keep_no_requests() {
         }
         let now = world.gateway.status("VmRSS");
         println!("{CONNECTIONS} connections of {STREAMS} streams without a window: {now} KiB in all");
+        ((), (CONNECTIONS * STREAMS) as usize)
     });
     assert!(world.gateway.metric("stackflow_gateway_connections_ended_total") < 0.5, "none was ended");
 }
