@@ -1,9 +1,8 @@
 //! What is fuzzed, and what must hold whatever the input: nothing panics, a verdict is the same however often and by whichever way
 //! it is asked for, and what is accepted has only one spelling.
 //!
-//! One set of functions for two drivers. `tests/fuzzing.rs` mutates the seeds a bounded number of times, on the stable compiler and
-//! in every test run. `fuzz_targets/` hands the same functions to libFuzzer, which is guided by coverage and runs until it is
-//! stopped; how is said in `Cargo.toml`.
+//! One set of functions for two drivers: `fuzz_targets/` hands them to libFuzzer, as long as one likes; `tests/fuzzing.rs` tries in
+//! every test run what is kept in `seeds/`. `targets.txt` says what libFuzzer must reach.
 #[path = "targets/chunks.rs"]
 mod chunks;
 #[path = "targets/config.rs"]

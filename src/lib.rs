@@ -47,7 +47,7 @@
 //! its name. `tests/corpus` holds raw requests, each with its source and what must become of it; `tests/upstream_faults` what a
 //! server may send instead of an answer. `benches/forwarding` measures a forwarded request beside a bare pass-through, `benches/auth` what it costs to judge
 //! a token, `benches/limits` what a decision of the limiter costs, its longest pauses and its memory. `fuzz/` holds what is fuzzed:
-//! bounded in every run of the tests, and by libFuzzer as long as one likes. `tests/loom` plays the interleavings of two and three threads in the
+//! by libFuzzer, guided by coverage (`tests/run.sh fuzz`), and its seeds in every run of the tests. `tests/loom` plays the interleavings of two and three threads in the
 //! limiter, `tests/mutants` changes it in each small way to see that a test notices.
 //!
 //! # Invariants

@@ -4,19 +4,10 @@
 mod support;
 
 use serde_json::Value;
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    sync::{
-        Barrier,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Command, time::Instant};
 use support::{
-    Authority, Backend, Call, DATA, Gateway, HEADERS, Http2, Next, RST_STREAM, World,
+    Authority, Backend, Call, DATA, HEADERS, Http2, LIMITLESS, MEMORY_KB, Next, RST_STREAM, World, beside_a_good_client,
+    flood_time,
     http2::{
         CANCEL, CONTINUATION, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, PADDED, PING, PREFACE, PRIORITY, WINDOW_UPDATE,
         block, frame, head, settings,
@@ -25,28 +16,10 @@ use support::{
 };
 
 const LIST: &str = "/prod/api/incidents";
-const LIMITLESS: &str = "[limits]\nglobal = { rate = 1000000, burst = 1000000 }\nper_user = { rate = 1000000, burst = 1000000 }\n\
-                         per_address = { rate = 1000000, burst = 1000000 }";
-/// Each flood goes on for so long, on one connection after another.
-const LONG: Duration = Duration::from_secs(1);
 /// What one connection may bring at most.
 const FRAMES: usize = 3_000;
-/// Memory above what it has at rest.
-const MEMORY_KB: u64 = 100 * 1024;
-
 fn world() -> World {
     World::with(|setup| setup.with(LIMITLESS))
-}
-
-/// The most memory that the gateway ever had, in KiB.
-fn peak(gateway: &Gateway) -> u64 {
-    memory(gateway, "VmHWM:")
-}
-
-fn memory(gateway: &Gateway, which: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("a line of the status");
-    line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
 /// What came of a flood.
@@ -67,7 +40,7 @@ struct Flooded {
 /// One connection after another sends what `bytes` gives, after which it reads to the end.
 fn flood(world: &World, bytes: &[u8], frames: usize) -> Flooded {
     let mut flooded = Flooded::default();
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + flood_time();
     while Instant::now() < end {
         let mut client = Http2::connect(world.gateway.address());
         // What the gateway does not want any more is not an error of the test.
@@ -84,63 +57,14 @@ fn flood(world: &World, bytes: &[u8], frames: usize) -> Flooded {
     flooded
 }
 
-/// What a good client has seen: how many of its requests were answered, and the medians of their times alone and beside a flood.
-struct Served {
-    count: usize,
-    alone: Duration,
-    beside: Duration,
-}
-
-fn be_good(world: &World, start: &Barrier, stop: &AtomicBool) -> Served {
-    let mut client = world.gateway.connect();
-    let mut ask = || {
-        let began = Instant::now();
-        assert_eq!(world.ask_on(&mut client, "GET", LIST, &[], b"").status, 200, "the good client is served");
-        began.elapsed()
-    };
-    let alone = (0..200).map(|_| ask()).collect();
-    start.wait();
-    let mut beside = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        beside.push(ask());
-    }
-    Served { count: beside.len(), alone: median(alone), beside: median(beside) }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-/// Runs this beside a good client, and holds it to the bound of memory.
-fn beside_a_good_client<T: Send>(name: &str, world: &World, attack: impl FnOnce() -> T + Send) -> T {
-    let (start, stop) = (Barrier::new(2), AtomicBool::new(false));
-    let (result, good, above) = thread::scope(|scope| {
-        let good = scope.spawn(|| be_good(world, &start, &stop));
-        start.wait();
-        let before = peak(&world.gateway);
-        let attacked = scope.spawn(attack).join();
-        stop.store(true, Ordering::Relaxed);
-        let good = good.join().unwrap();
-        (attacked.unwrap(), good, peak(&world.gateway).saturating_sub(before))
-    });
-    let Served { count, alone, beside } = good;
-    println!("{name}: {count} good requests beside it, median {beside:?} (alone {alone:?}); {above} KiB above idle");
-    assert!(count >= 10, "{name}: {count} good requests");
-    assert!(above < MEMORY_KB, "{name}: {above} KiB above idle");
-    result
-}
-
 /// The flood of these bytes ends every connection with `ENHANCE_YOUR_CALM`.
 fn check(name: &str, world: &World, bytes: &[u8], frames: usize) -> Flooded {
-    let began = Instant::now();
-    let flooded = beside_a_good_client(name, world, || flood(world, bytes, frames));
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-    let rate = flooded.frames as f64 / began.elapsed().as_secs_f64();
-    println!(
-        "{name}: {} connections, {rate:.0} frames/s offered, {} answers, {} resets",
-        flooded.connections, flooded.answers, flooded.resets
-    );
+    let flooded = beside_a_good_client(name, world, "frames", || {
+        let flooded = flood(world, bytes, frames);
+        let offered = flooded.frames;
+        (flooded, offered)
+    });
+    println!("{name}: {} connections, {} answers, {} resets", flooded.connections, flooded.answers, flooded.resets);
     let calm = flooded.codes.iter().filter(|code| **code == ENHANCE_YOUR_CALM).count();
     assert_eq!(calm, flooded.connections, "{name}: each ends with GOAWAY (ENHANCE_YOUR_CALM): {flooded:?}");
     assert!(world.gateway.metric("stackflow_gateway_connections_ended_total{reason=\"flood\"}") >= 1.0, "{name}: counted");
@@ -268,7 +192,7 @@ fn a_flood_of_continuation() {
 fn continuation_that_ends_is_a_request() {
     let world = world();
     let mut client = Http2::connect(world.gateway.address());
-    beside_a_good_client("CONTINUATION with END_HEADERS", &world, || {
+    beside_a_good_client("CONTINUATION with END_HEADERS", &world, "requests", || {
         for number in 0..2_000 {
             let stream = 2 * number + 1;
             let usual = [(":method", "GET"), (":scheme", "http"), (":path", LIST), (":authority", "a")];
@@ -278,6 +202,7 @@ fn continuation_that_ends_is_a_request() {
             client.wait(DATA);
             client.send(&frame(WINDOW_UPDATE, 0, 0, &100u32.to_be_bytes()));
         }
+        ((), 2_000)
     });
 }
 
@@ -317,7 +242,7 @@ fn malformed_requests_for_ever() {
 fn a_thousand_connections_with_only_a_preface() {
     let world = World::with(|setup| setup.with(LIMITLESS).with("[bounds]\nheader_timeout = \"1s\"\nidle_timeout = \"2s\""));
     let began = Instant::now();
-    beside_a_good_client("1,000 prefaces", &world, || {
+    beside_a_good_client("1,000 prefaces", &world, "connections", || {
         let mut clients: Vec<_> = (0..1_000)
             .map(|number| {
                 let mut client = Http2::silent(world.gateway.address());
@@ -331,6 +256,7 @@ fn a_thousand_connections_with_only_a_preface() {
         for client in &mut clients {
             assert_eq!(client.rest().1, Next::Closed);
         }
+        ((), 1_000)
     });
     println!("1,000 prefaces: all closed {:?} after the first", began.elapsed());
     world.gateway.wait_metric("stackflow_gateway_connections_ended_total{reason=\"idle\"}", 500.0);
@@ -347,7 +273,7 @@ fn answers_that_nobody_reads_cost_little() {
     let world = World::behind(large, |setup| setup.with(LIMITLESS).with("[bounds]\nwrite_timeout = \"2s\""));
     let auth = [("authorization", world.bearer.as_str())];
     let requests: Vec<u8> = (0..100).flat_map(|number| head(2 * number + 1, "GET", LIST, &auth, true)).collect();
-    let before = peak(&world.gateway);
+    let before = world.gateway.status("VmHWM");
     // Windows of nothing; windows without end, and nobody who reads.
     let mut no_window = Http2::silent(world.gateway.address());
     no_window.send(&[PREFACE, &settings(&[(4, 0)]), &requests].concat());
@@ -357,7 +283,7 @@ fn answers_that_nobody_reads_cost_little() {
     let resets = (0..100).map(|_| no_window.wait(RST_STREAM).stream).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(resets.len(), 100, "each stream without a window is reset");
     world.gateway.wait_metric("stackflow_gateway_connections_ended_total{reason=\"unread\"}", 1.0);
-    let above = peak(&world.gateway).saturating_sub(before);
+    let above = world.gateway.status("VmHWM").saturating_sub(before);
     println!("200 answers of 10 MiB that nobody reads: {above} KiB above idle");
     assert!(above < MEMORY_KB, "{above} KiB above idle");
 }
@@ -371,10 +297,10 @@ fn idle_connections_cost_little() {
         client.wait_for("the answer", support::Frame::ends_stream);
     };
     used(&mut Http2::connect(world.gateway.address()));
-    let before = memory(&world.gateway, "VmRSS:");
+    let before = world.gateway.status("VmRSS");
     let mut clients: Vec<_> = (0..COUNT).map(|_| Http2::connect(world.gateway.address())).collect();
     clients.iter_mut().for_each(used);
-    let above = memory(&world.gateway, "VmRSS:").saturating_sub(before);
+    let above = world.gateway.status("VmRSS").saturating_sub(before);
     println!("{COUNT} idle connections: {above} KiB, {} bytes each", above * 1024 / COUNT as u64);
     assert!(above < 60 * 1024, "{above} KiB above none");
 }
@@ -388,7 +314,7 @@ fn answers_without_a_window_keep_no_requests() {
     let large = "x".repeat(30_000);
     let requests: Vec<u8> = (0..STREAMS).flat_map(|number| in_frames(2 * number + 1, &[("x-large", &large)])).collect();
     let mut clients = Vec::new();
-    beside_a_good_client("answers without a window", &world, || {
+    beside_a_good_client("answers without a window", &world, "streams", || {
         for _ in 0..CONNECTIONS {
             let mut client = Http2::silent(world.gateway.address());
             client.send(&[PREFACE, &settings(&[(4, 0)]), &requests].concat());
@@ -397,8 +323,9 @@ fn answers_without_a_window_keep_no_requests() {
             }
             clients.push(client);
         }
-        let now = memory(&world.gateway, "VmRSS:");
+        let now = world.gateway.status("VmRSS");
         println!("{CONNECTIONS} connections of {STREAMS} streams without a window: {now} KiB in all");
+        ((), (CONNECTIONS * STREAMS) as usize)
     });
     assert!(world.gateway.metric("stackflow_gateway_connections_ended_total") < 0.5, "none was ended");
 }

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by name, and runs them.
 #
-#   tests/run.sh              everything, as CI does: setup, lint, test, loom, release
+#   tests/run.sh              everything, as CI does: setup, lint, test, loom, fuzz, release
 #   tests/run.sh setup        only installs: Debian packages, npm packages, Python packages (in target/python)
 #   tests/run.sh lint         formatting, clippy, documentation
 #   tests/run.sh test         unit tests, integration tests, documentation tests
 #   tests/run.sh loom         the limiter's races, interleaving by interleaving (tests/loom)
 #   tests/run.sh release      the demo, from the release build
 #   tests/run.sh real-time    an installation's limits, 10,000 at once and 5,000 a second, in real time
-#   tests/run.sh fuzz         tests/fuzzing.rs at length: FUZZ_RUNS mutations for each target, a million unless it is set; FUZZ_TARGETS
-#                             names some of them
+#   tests/run.sh fuzz         libFuzzer on each target of fuzz/: FUZZ_SECONDS, a minute unless it is set, or FUZZ_RUNS executions;
+#                             FUZZ_TARGETS names some of them
 #   tests/run.sh mutants      the limiter's unit tests against each small change to its arithmetic and locks; MUTANTS names files of
 #                             src/limit, all of them unless it is set; needs cargo-mutants, and half an hour
+#   tests/run.sh floods       each flood with its rate, what a good client notices of it, and memory: the release build on a core of its
+#                             own; FLOOD_SECONDS of each, three unless it is set
 #   tests/run.sh soak         tests/soak.rs for SOAK_SECONDS, ten minutes unless it is set
 #   tests/run.sh bench        benches/limits and benches/forwarding, with their bounds; on a machine that is not busy
 #   tests/run.sh instructions what judging a token takes, in instructions, against benches/auth/instructions.txt; installs valgrind
@@ -113,12 +115,52 @@ loom() {
     cargo test --locked --manifest-path tests/loom/Cargo.toml --target-dir target/loom
 }
 
-# The mutations in a plain run are few; this is for a night, or for a change in a parser.
-# Optimized, or ten million take hours.
+# Built with the counters of libFuzzer: a pass of LLVM, which the stable compiler takes by these names. With `--target`, build scripts
+# and macros are built without.
+fuzz_build() {
+    local flags="-C passes=sancov-module" option
+    for option in level=4 inline-8bit-counters pc-table trace-compares; do flags+=" -C llvm-args=-sanitizer-coverage-$option"; done
+    say "fuzz: build"
+    # The versions of the product. What libFuzzer needs beside them is named exactly in fuzz/Cargo.toml.
+    [[ fuzz/Cargo.lock -nt Cargo.lock ]] || cp Cargo.lock fuzz/Cargo.lock
+    RUSTFLAGS=$flags cargo build --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target "$HOST"
+}
+
+# One target: its line of the table; fails with what libFuzzer says when an input breaks it or when it reaches too little.
+fuzz_one() {
+    local name=$1 words=$2 longest=$3 least_edges=$4 least_rate=$5 kept=target/fuzz/corpus/$1 log=target/fuzz/$1.log
+    local limit=-max_total_time=$FUZZ_SECONDS reached edges executions rate
+    [[ -z ${FUZZ_RUNS:-} ]] || limit=-runs=$FUZZ_RUNS
+    mkdir -p "$kept" fuzz/artifacts
+    if ! "target/fuzz/$HOST/release/$name" "$kept" "fuzz/seeds/$name" "-dict=fuzz/words/$words" "-max_len=$longest" "$limit" \
+        -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 "-artifact_prefix=fuzz/artifacts/$name-" >"$log" 2>&1; then
+        tail -n 30 "$log"
+        echo "$name: broken by the input kept in fuzz/artifacts"
+        return 1
+    fi
+    reached=$(sed -n 's/^#[0-9]*[[:space:]]*DONE *cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 \2/p' "$log")
+    edges=${reached% *}
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
+    printf '%-8s %12d executions %8d/s %6d edges %6d features\n' "$name" "$executions" "$rate" "$edges" "${reached#* }"
+    if ((edges < least_edges || rate < least_rate)); then
+        echo "$name: reaches less than fuzz/targets.txt says ($least_edges edges, $least_rate executions a second)"
+        return 1
+    fi
+}
+
+# As many side by side as there are cores. Inputs that reached something new are kept in target/fuzz/corpus, where the next run
+# sets out from.
 fuzz() {
-    export FUZZ_RUNS=${FUZZ_RUNS:-1000000} CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-    say "fuzz: ${FUZZ_TARGETS:-all targets}, $FUZZ_RUNS mutations of each"
-    cargo test --locked --release --target-dir target/fuzzing --test fuzzing -- --nocapture
+    export FUZZ_SECONDS=${FUZZ_SECONDS:-60} HOST
+    HOST=$(rustc -vV | sed -n 's/^host: //p')
+    fuzz_build
+    local length="$FUZZ_SECONDS seconds" only=${FUZZ_TARGETS:-[a-z_]+}
+    [[ -z ${FUZZ_RUNS:-} ]] || length="$FUZZ_RUNS executions"
+    say "fuzz: ${FUZZ_TARGETS:-all targets}, $length each"
+    export -f fuzz_one
+    grep -E "^(${only// /|}) " fuzz/targets.txt |
+        xargs -P "$(nproc)" -L 1 bash -c 'fuzz_one "$@"' fuzz_one
 }
 
 # In a crate of its own, which builds in seconds what would take the gateway a minute for each change. The kept seed of the
@@ -133,6 +175,19 @@ mutants() {
     say "mutants: ${MUTANTS:-all of src/limit}"
     LIMIT_STEPS=${LIMIT_STEPS:-12000} cargo mutants --dir "$work" --in-place --output "$work" --no-shuffle --timeout 60 \
         --exclude 'src/time.rs' "${only[@]}"
+}
+
+# The release build on the first core, and the good client, the upstream and the flood on the last. On a machine that is busy with
+# other work the figures are those of that work.
+floods() {
+    local pinned=$PWD/target/pinned-gateway last=$(($(nproc) - 1))
+    cargo build --release --locked
+    printf '#!/bin/sh\nexec taskset -c 0 "%s" "$@"\n' "$PWD/target/release/stackflow-gateway" >"$pinned"
+    chmod +x "$pinned"
+    cargo test --locked --test floods --test h2_floods --no-run
+    say "floods"
+    FLOOD_SECONDS=${FLOOD_SECONDS:-3} STACKFLOW_GATEWAY=$pinned taskset -c "$last" \
+        cargo test --locked --test floods --test h2_floods --no-fail-fast -- --test-threads=1 --nocapture --skip busy_clients
 }
 
 soak() {
@@ -173,9 +228,10 @@ case ${1:-all} in
         lint
         tests
         loom
+        fuzz
         release
         ;;
-    setup | lint | loom | release | fuzz | mutants | soak | bench | instructions) "$1" ;;
+    setup | lint | loom | release | fuzz | mutants | floods | soak | bench | instructions) "$1" ;;
     real-time) real_time ;;
     test) tests "${@:2}" ;;
     *)

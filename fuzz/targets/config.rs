@@ -9,6 +9,12 @@ pub fn config(input: &[u8]) {
     let verdict = compiled();
     if let Err(problems) = &verdict {
         assert_placed(problems, text);
+    }
+    // Twice the time: for one of eight.
+    if text.len() % 8 != 0 {
+        return;
+    }
+    if let Err(problems) = &verdict {
         let again = compiled().expect_err("what is refused is refused again");
         assert_eq!(render_text(problems), render_text(&again));
         let listed: serde_json::Value = serde_json::from_str(&render_json(problems)).expect("JSON");

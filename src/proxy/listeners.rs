@@ -191,7 +191,11 @@ pub async fn accept<A: ServerApp + Send + Sync + 'static>(bound: Bound, serving:
             biased;
             _ = shutdown.changed() => {}
             accepted = listener.accept(serving.clock) => match accepted {
-                Ok((stream, peer)) => admit(stream, peer, &serving),
+                Ok((stream, peer)) => {
+                    admit(stream, peer, &serving);
+                    // In a flood of connections those that are established come first: the others wait in the system's queue.
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     log::warn!(target: "listeners", "cannot accept a connection: {error}");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;

@@ -8,7 +8,7 @@ use super::{
     client::client,
     ctx::{Ctx, Measured},
     direct, framing,
-    guard::marked_http2,
+    guard::{Refused, marked_http2},
     heads, peers,
     shared::Shared,
     writer,
@@ -63,6 +63,12 @@ impl ProxyHttp for Phases {
     /// Called before anything else where the guard has refused the head.
     fn on_connection_reuse(&self, _session: &mut Session, ctx: &mut Box<Ctx>, given: Box<dyn Any + Send + Sync>) {
         ctx.fault = given.downcast_ref().copied();
+    }
+
+    /// Whoever was refused waits for a turn. Not a proxy that is believed: others wait behind it.
+    fn persist_connection_context(&self, _session: &Session, ctx: &Box<Ctx>) -> Option<Box<dyn Any + Send + Sync>> {
+        let refused = matches!(ctx.outcome, Outcome::Rejected | Outcome::Unauthorized | Outcome::Limited);
+        (refused && !ctx.client.peer_is_trusted).then(|| Box::new(Refused) as Box<dyn Any + Send + Sync>)
     }
 
     /// No modules: the framework would put its compression into the way of every response.

@@ -30,6 +30,8 @@ use tokio::{
     time::timeout,
 };
 
+/// Tasks after which a worker looks for what has come.
+const EVENT_INTERVAL: u32 = 8;
 /// At the end of the process, the log's writer has this long for what waits.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// And the quotas' state this long to be written a last time.
@@ -350,7 +352,8 @@ fn url(listener: &Listener) -> String {
 }
 
 fn spawn_worker(number: usize, clock: Clock, sockets: Vec<(Bound, Serving<App>)>) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    // More often than is usual (61): in a flood each task is a whole request, and what has come meanwhile is not even in the queue.
+    let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
     thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         runtime.block_on(async {
             for (socket, serving) in sockets {

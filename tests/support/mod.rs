@@ -8,6 +8,7 @@
 mod account;
 mod answer;
 mod backend;
+mod beside;
 mod certificates;
 mod client;
 mod curl;
@@ -27,6 +28,7 @@ mod world;
 pub use account::account;
 pub use answer::read_answer;
 pub use backend::{Backend, Call, Gate, Head, NOBODY, Seen};
+pub use beside::{LIMITLESS, MEMORY_KB, beside_a_good_client, flood_time, step_behind};
 pub use certificates::{Authority, Certificate, tls_before, tls_upstream};
 pub use client::{Client, Response, request};
 pub use curl::curl;

@@ -10,8 +10,9 @@ mod pace;
 mod serve;
 pub mod stand_in;
 mod stream;
+mod turns;
 
 pub use h2::{Http2, marked as marked_http2};
 pub use handover::{Taken, take_over};
-pub use serve::Guarding;
+pub use serve::{Guarding, Refused};
 pub use stream::{BodyRefused, MOST_LINGERING};

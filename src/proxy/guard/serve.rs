@@ -4,6 +4,7 @@ use super::{
     head::{self, Head, Scan},
     stand_in::stand_in,
     stream::Guarded,
+    turns::turn,
 };
 use crate::{
     config::Bounds,
@@ -19,7 +20,7 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_timeout::timeout;
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
 
 /// RFC 9113, section 3.4: what an HTTP/2 client with prior knowledge sends first.
@@ -39,6 +40,10 @@ pub struct Guarding {
     idle_timeout: Duration,
     clock: Clock,
 }
+
+/// Left behind by a request that the gateway refused, for the next on its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused;
 
 /// A method and a version, with what is around them.
 const AROUND_TARGET: usize = 64;
@@ -75,7 +80,7 @@ enum Next {
 
 #[async_trait]
 impl ServerApp for App {
-    async fn process_new(self: &std::sync::Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let over_tls = stream.get_ssl_digest().is_some();
         let by_alpn = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let mut guarded = Box::new(self.guarding.guard(stream));
@@ -146,7 +151,7 @@ async fn comes(guarded: &mut Guarded, guarding: &Guarding, closing: &mut Shutdow
 impl App {
     /// One request after another, until one ends the connection; `fault` is what is wrong with the first.
     async fn serve_http1(&self, mut guarded: Box<Guarded>, mut fault: Option<HeadFault>, shutdown: &ShutdownWatch) {
-        let mut settings = None;
+        let (mut settings, mut is_established) = (None::<HttpPersistentSettings>, false);
         let mut closing = shutdown.clone();
         loop {
             let next = match fault.take() {
@@ -169,6 +174,9 @@ impl App {
                 },
                 Next::Nothing => return,
             };
+            if !is_established || fault.is_some() {
+                turn().await;
+            }
             let session = session(guarded, head, fault, settings.take());
             let Some(reused) = self.proxy.process_new_http(session, shutdown).await else { return };
             let (stream, kept) = reused.consume();
@@ -177,6 +185,7 @@ impl App {
                 Ok(stream) if stream.is_between_requests() => guarded = stream,
                 _ => return,
             }
+            is_established = settings.as_mut().is_none_or(|settings| settings.take_user_context().is_none());
         }
     }
 }
@@ -223,6 +232,8 @@ async fn rest_of_head(guarded: &mut Guarded, guarding: &Guarding) -> Next {
             Ok(false) if guarded.input().len() > guarding.head => return Next::Refused(too_large(guarded.input(), guarding)),
             Ok(false) => {}
         }
+        // What comes byte by byte, on a thousand connections at a time, is not read at each.
+        turn().await;
         match guarded.read_more().await {
             Ok(true) => {}
             Ok(false) | Err(_) => return Next::Nothing,

@@ -11,6 +11,10 @@ use pingora_http::ResponseHeader;
 use pingora_timeout::timeout;
 use std::{
     future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -29,12 +33,14 @@ pub struct Answer {
     ended: bool,
     sent: usize,
     timeout: Duration,
+    /// Whether the last request of the connection was served, not refused.
+    is_established: Arc<AtomicBool>,
 }
 
 impl Answer {
     /// Nothing of it was sent; `timeout` is how long a client may take nothing.
-    pub fn new(respond: SendResponse<Bytes>, timeout: Duration) -> Self {
-        Self { respond, stream: None, written: None, ended: false, sent: 0, timeout }
+    pub fn new(respond: SendResponse<Bytes>, timeout: Duration, is_established: Arc<AtomicBool>) -> Self {
+        Self { respond, stream: None, written: None, ended: false, sent: 0, timeout, is_established }
     }
 
     /// Status and version of the last head that was sent.
@@ -58,6 +64,8 @@ impl Answer {
         let is_informational = head.status.is_informational();
         if !is_informational {
             head.insert_header(header::DATE, get_cached_date())?;
+            let is_good = !head.status.is_client_error();
+            self.is_established.store(is_good, Ordering::Relaxed);
         }
         let mut parts = Parts::from(head);
         let mut written = http::Response::new(()).into_parts().0;

@@ -27,6 +27,7 @@ use self::{
     stream::{Verdict, Watched},
     watch::{End, FrameWatch, Times},
 };
+use super::turns::turn;
 use crate::{config::Bounds, observe::ConnectionEnd, proxy::Shared, request::HeadFault};
 use bytes::{Bytes, BytesMut};
 use h2::{
@@ -43,7 +44,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -114,7 +115,7 @@ impl Http2 {
             Ok(Err(_)) => return,
             Err(_) => return self.note(Farewell::of(End::Unfinished)),
         };
-        let accepting = Accepting { http2: self, app, digest, verdict, inflow, malformed: 0 };
+        let accepting = Accepting { http2: self, app, digest, verdict, inflow, is_established: Arc::default(), malformed: 0 };
         if let Some(farewell) = accepting.accept(&mut connection, shutdown).await {
             self.note(farewell);
             say_goodbye(&mut connection, farewell.code).await;
@@ -152,6 +153,8 @@ struct Accepting<'a, A> {
     digest: Arc<Digest>,
     verdict: Verdict,
     inflow: Arc<Inflow>,
+    /// Its last request was served.
+    is_established: Arc<AtomicBool>,
     malformed: usize,
 }
 
@@ -178,6 +181,9 @@ where
             };
             match accepted {
                 Some(Ok((request, respond))) => {
+                    if !self.is_established.load(Ordering::Relaxed) {
+                        turn().await;
+                    }
                     let session = self.session(request, respond);
                     if self.malformed >= MOST_MALFORMED {
                         return Some(Farewell::MALFORMED);
@@ -204,7 +210,12 @@ where
         self.malformed += usize::from(matches!(fault, Some(HeadFault::Invalid(_))));
         let Times { body: body_timeout, write, .. } = self.http2.times;
         let body = Body::new(body, body_timeout, Arc::clone(&self.inflow), self.http2.shared.clock);
-        let session = StreamSession::new(head, body, Answer::new(respond, write), Arc::clone(&self.digest));
+        let session = StreamSession::new(
+            head,
+            body,
+            Answer::new(respond, write, Arc::clone(&self.is_established)),
+            Arc::clone(&self.digest),
+        );
         ServerSession::new_custom(Box::new(session))
     }
 }

@@ -93,6 +93,9 @@ impl Kind {
         [Self::Settings, Self::Ping, Self::Priority, Self::WindowUpdate, Self::Reset, Self::Provoked, Self::Other];
 }
 
+/// Bytes of SETTINGS that are as one frame: 64 values, where clients send ten at most. Each value takes time.
+const MANY_SETTINGS: u32 = 384;
+
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -249,7 +252,7 @@ impl FrameWatch {
             }
             HEADERS | CONTINUATION | PUSH_PROMISE => Ok(()),
             RST_STREAM => self.charge(Kind::Reset, now),
-            SETTINGS => self.charge(Kind::Settings, now),
+            SETTINGS => (0..=head.length / MANY_SETTINGS).try_for_each(|_| self.charge(Kind::Settings, now)),
             PING => self.charge(Kind::Ping, now),
             PRIORITY | PRIORITY_UPDATE => self.charge(Kind::Priority, now),
             WINDOW_UPDATE => self.charge(Kind::WindowUpdate, now),
