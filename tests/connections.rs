@@ -95,7 +95,10 @@ fn a_body_that_trickles_is_408_though_each_byte_is_in_time() {
         let response = client.read_response("POST");
         assert_eq!((response.status, response.json()["code"].as_str()), (408, Some("request_timeout")), "{framing}");
     }
-    assert!(world.backend.requests().iter().all(|request| request.aborted), "none was completed");
+    world.gateway.poll("the end of both at the upstream, without their ends", || {
+        let requests = world.backend.requests();
+        (requests.len() == 2 && requests.iter().all(|request| request.aborted)).then_some(())
+    });
 }
 
 #[test]
