@@ -5,13 +5,18 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { serve } from './lines.mjs';
 
 const closings = [];
+// Called when the server hears of an end.
+let heard = () => {};
 const server = new WebSocketServer({
   host: '127.0.0.1', port: 0, perMessageDeflate: true, handleProtocols: (offered) => [...offered].pop(),
 });
 
 server.on('connection', (socket, request) => {
   socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
-  socket.on('close', (code, reason) => closings.push(`${code} ${reason}`));
+  socket.on('close', (code, reason) => {
+    closings.push(`${code} ${reason}`);
+    heard();
+  });
   socket.send(JSON.stringify({ url: request.url, headers: request.rawHeaders }));
 });
 
@@ -24,6 +29,7 @@ function open(url, token) {
 // All messages are sent before any is waited for: both directions are full at once.
 function errand(url, token, count, size) {
   const messages = Array.from({ length: Number(count) }, () => crypto.randomBytes(Number(size)));
+  const before = closings.length;
   return new Promise((resolve) => {
     const socket = open(url, token);
     const seen = { greeting: null, echoed: 0, wrong: 0, pong: null };
@@ -44,9 +50,14 @@ function errand(url, token, count, size) {
       else if (data.toString() === 'text' && !isBinary) socket.close(4321, 'enough');
       else seen.wrong += 1;
     });
-    socket.on('close', (code, reason) => resolve({
-      ...seen, code, reason: reason.toString(), protocol: socket.protocol, extensions: socket.extensions, closings,
-    }));
+    socket.on('close', (code, reason) => {
+      const tell = () => resolve({
+        ...seen, code, reason: reason.toString(), protocol: socket.protocol, extensions: socket.extensions, closings,
+      });
+      // Both ends hear of it, in no order.
+      if (closings.length > before) tell();
+      else heard = tell;
+    });
   });
 }
 
