@@ -45,6 +45,7 @@ mod shown;
 mod state_file;
 mod sync;
 mod table;
+mod tables;
 
 pub use address::AddressCharge;
 pub use bulk::BulkSlot;
