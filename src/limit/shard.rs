@@ -126,7 +126,7 @@ impl Shard {
     }
 
     fn wants_room<V: Value>(&self, table: Option<Table<'_, V>>, key: u64) -> bool {
-        table.is_none_or(|table| table.is_full() && table.find(key).is_err() && self.run(leaf(key)).len() > 1)
+        table.is_none_or(|table| table.find(key).is_err() && table.is_full() && self.run(leaf(key)).len() > 1)
     }
 
     /// Gives the upper half of the leaves that share this one's table to another table, with their entries; or all, where there was
