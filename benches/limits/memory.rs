@@ -3,7 +3,6 @@
 
 use super::{
     keep, open,
-    tending::Tending,
     users::{Users, ask},
 };
 use stackflow_gateway::limit::LimitState;
@@ -19,7 +18,6 @@ pub fn measured() -> bool {
     let Some(users) = env::var(SIZE).ok().and_then(|users| users.parse().ok()) else { return false };
     let before = resident();
     let state = LimitState::new(1_000_000);
-    let _tending = Tending::of(&state);
     Users::each(users, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));
     println!("{}", resident().saturating_sub(before));
     assert_eq!(state.users() as u64, users);

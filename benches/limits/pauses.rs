@@ -7,7 +7,6 @@
 
 use super::{
     keep, open,
-    tending::Tending,
     users::{Users, ask, at},
 };
 use stackflow_gateway::limit::LimitState;
@@ -50,7 +49,6 @@ pub fn report() {
 /// Decisions beside nothing, beside a million new users, and beside the sweep of all of them.
 fn round() -> [Times; 3] {
     let state = LimitState::new(1_000_000);
-    let _tending = Tending::of(&state);
     let quiet = watch(&state, || thread::sleep(Duration::from_millis(200)));
     let coming = watch(&state, || {
         Users::each(USERS, |subject| drop(ask(&state, &open(), subject, 0).expect("an open limit")));

@@ -107,11 +107,6 @@ impl Addresses {
         forgotten
     }
 
-    /// Makes room ahead ([`Buckets::tend`]).
-    pub(super) fn tend(&self) {
-        self.own.tend();
-    }
-
     /// Entries now.
     pub(super) fn len(&self) -> usize {
         self.own.len()

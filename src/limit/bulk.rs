@@ -63,11 +63,6 @@ impl InFlight {
         })
     }
 
-    /// Makes room ahead ([`Buckets::tend`]).
-    pub(super) fn tend(&self) {
-        self.0.tend();
-    }
-
     /// Users with a request in flight.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -296,16 +296,6 @@ impl LimitState {
         self.evictions.fetch_add((users + addresses + failures) as u64, Relaxed);
     }
 
-    /// Makes room in the maps ahead of need, so that no request waits for memory; routes are few. A thread of its own calls it after
-    /// parking, and is unparked when there is something to do (the first that has called it, of several).
-    pub fn tend(&self) {
-        self.users.tend();
-        self.quotas.tend();
-        self.addresses.tend();
-        self.bulk.tend();
-        self.failures.tend();
-    }
-
     /// A route that is not configured any more keeps its bucket until it is full.
     fn sweep_routes(&self, limits: &Limits, now: u64) {
         self.routes.sweep(now, |tat| (tat.saturating_add(SWEEP_SLACK_NS) > now).then_some(tat));

@@ -100,11 +100,6 @@ impl Failures {
         })
     }
 
-    /// Makes room ahead ([`Buckets::tend`]).
-    pub(super) fn tend(&self) {
-        self.buckets.tend();
-    }
-
     /// Forgets full buckets; returns how many.
     pub(super) fn sweep(&self, quota: Quota, now: u64) -> usize {
         self.buckets.sweep(now, |tat| quota.swept(tat, now))

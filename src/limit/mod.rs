@@ -9,10 +9,10 @@
 //! - forgetting idle buckets changes no decision, and no decision is made as of a time before what was forgotten;
 //! - a day or month never gives out more than its quota, whatever the wall clock does;
 //! - nothing here grows beyond `max_users` entries per map;
-//! - no lock is held over more than 1791 entries, and over none while anything waits;
+//! - no lock is held over more than 56 entries, and over none while anything waits;
 //! - a refusal takes no lock and writes nothing that threads share.
 //!
-//! The maps are sharded hash maps of our own (`buckets`, `shard`, `table`), not dashmap: a key's bucket stays locked while the other
+//! The maps are sharded hash maps of our own (`buckets`, `shard`, `tables`, `table`), not dashmap: a key's bucket stays locked while the other
 //! policies of the request are charged, so that all are charged or none; who only reads needs no lock; and a sweep locks one small
 //! shard after the other with a pause in between.
 //! With a million users dashmap at its own number of shards stalled a request for 3.6 ms while a shard grew and for 1.6 ms in
@@ -45,6 +45,7 @@ mod shown;
 mod state_file;
 mod sync;
 mod table;
+mod tables;
 
 pub use address::AddressCharge;
 pub use bulk::BulkSlot;

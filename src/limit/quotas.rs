@@ -154,11 +154,6 @@ impl Quotas {
         forgotten
     }
 
-    /// Makes room ahead ([`Buckets::tend`]).
-    pub(super) fn tend(&self) {
-        self.used.tend();
-    }
-
     /// Counters now.
     pub(super) fn len(&self) -> usize {
         self.used.len()

@@ -1,30 +1,43 @@
-//! One shard of a map: a table that one thread at a time changes, and any number read meanwhile.
+//! One shard of a map: a lock for who changes it, a version for who only reads, and which of the map's tables has which keys.
 //!
-//! Readers write nothing. The version is odd while the table is being changed, and another one after each change: what was read
-//! between two readings of the same even version was whole. A reader that meets changes a few times in a row takes the lock, so that it
-//! comes to an end.
+//! A key has one of [`LEAVES`] places in its shard, its leaf; a table has the keys of one leaf, or of two, four, … beside each other. A
+//! full table gives the upper half of its leaves to a new one. That is all that growth is, so a step is bounded by the size of
+//! a table: [`MOST`](super::table::MOST) entries are looked at, and half of them moved. With one leaf left it takes no new key.
 //!
-//! A table that is outgrown is replaced by a larger one. The old one stays as it is until its last reader is gone, and both say the
-//! same until the next change, which comes with another version. The allocator is asked before the lock is taken, and given back to
-//! after it: what it does now and then (it gives memory back to the system) was measured to take 5 ms.
+//! Readers write nothing. The version is odd while something is being changed, and another one after each change. Why what was read
+//! between two readings of the same even version was whole (H.-J. Boehm, "Can seqlocks get along with programming language memory
+//! models?", with acquiring loads in place of a fence):
+//! - Every word of leaves and tables is stored with `Release` after the odd version was, and loaded with `Acquire`: who reads a word of
+//!   a change synchronizes with it, so the odd version, or a later one, happens before the second reading of the version, which then
+//!   differs from the first. Loads that acquire are not moved behind it.
+//! - The even version is stored with `Release` after all words, and loaded with `Acquire` first: no word older than that change is read.
+//! - Changes are in one order, by the lock. A version comes once in 2⁶³ changes, centuries: a key that goes and comes again between two
+//!   words of a reader has changed it.
+//!
+//! A reader that meets changes a few times in a row takes the lock, so that it comes to an end. Were there ever a panic amid a change,
+//! the version would stay odd, readers would lock, and the next change would set it right.
+//!
+//! Memory is asked for before the lock is taken.
 
 use super::{
     sync::{
-        AtomicBool, AtomicU64, Mutex, MutexGuard,
+        AtomicU32, AtomicU64, Mutex, MutexGuard,
         Ordering::{Acquire, Relaxed, Release},
-        Published,
     },
     table::{Table, Value},
+    tables::{Number, Tables},
 };
-use std::sync::{Arc, PoisonError};
+use std::{array, ops::Range, sync::PoisonError};
 
-/// Never more entries, so that a lock is never held for more than 90 µs: also with many more entries than were expected (a reload may
-/// raise the bound to three times what it was, 3.6 million at least; beyond that users stay untracked until a restart).
-pub(super) const MOST_PER_SHARD: usize = 1_791;
-/// Slots that are not worth giving back.
-const FEW: usize = 16;
-/// Slots from which on tables are made by who tends the map; smaller ones are soon made.
-const TENDED: usize = 64;
+/// Leaves of a shard; a power of two. With 16 entries expected of each, the bound may become twice what was expected before one in
+/// 100,000 keys meets a leaf that is full.
+#[cfg(not(loom))]
+pub(super) const LEAVES: usize = 64;
+/// Loom keeps an account of each.
+#[cfg(loom)]
+pub(super) const LEAVES: usize = 2;
+/// Lowest bit of a key that chooses the leaf. Tables take the 32 bits below, the map those above.
+const LEAF_BIT: u32 = 32;
 /// How often a reader tries that meets changes.
 #[cfg(not(loom))]
 const TRIES: usize = 8;
@@ -32,185 +45,171 @@ const TRIES: usize = 8;
 #[cfg(loom)]
 const TRIES: usize = 1;
 
-/// On a line of its own.
+/// On lines of its own.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(super) struct Shard<V> {
-    entries: Mutex<Entries<V>>,
-    /// Odd while the table is being changed. Written under the lock.
+pub(super) struct Shard {
+    changing: Mutex<()>,
+    /// Odd while something is being changed. Written under the lock.
     version: AtomicU64,
-    /// The table of `entries`, for readers.
-    published: Published<Table<V>>,
-    /// Whoever tends the map should see to it.
-    wants_room: AtomicBool,
-}
-
-/// What the lock guards.
-#[derive(Debug)]
-pub(super) struct Entries<V> {
-    pub(super) table: Arc<Table<V>>,
-    len: usize,
+    /// The number of each leaf's table; 0 before the first entry. Written under the lock.
+    leaves: [AtomicU32; LEAVES],
 }
 
 /// What was read may never have been so.
 #[derive(Debug, PartialEq)]
 struct BeingChanged;
 
-/// What a sweep did to a shard.
+/// What a sweep did to a table.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Swept {
     pub(super) gone: usize,
     pub(super) left: usize,
 }
 
-impl<V: Value> Shard<V> {
-    /// With this table, which is empty.
-    pub(super) fn new(table: Arc<Table<V>>) -> Self {
-        Self {
-            published: Published::new(Arc::clone(&table)),
-            entries: Mutex::new(Entries { table, len: 0 }),
-            version: AtomicU64::new(0),
-            wants_room: AtomicBool::new(false),
-        }
+impl Shard {
+    /// Without tables.
+    pub(super) fn new() -> Self {
+        Self { changing: Mutex::new(()), version: AtomicU64::new(0), leaves: array::from_fn(|_| AtomicU32::new(0)) }
     }
 
     /// The key's value as it is. Writes nothing.
-    pub(super) fn peek(&self, key: u64) -> Option<V> {
+    pub(super) fn peek<V: Value>(&self, tables: &Tables<V>, key: u64) -> Option<V> {
         for _ in 0..TRIES {
-            if let Ok(value) = self.read(key) {
+            if let Ok(value) = self.read(tables, key) {
                 return value;
             }
         }
-        let entries = self.lock();
-        entries.table.find(key).ok().map(|slot| entries.table.value(slot))
+        let _locked = self.lock();
+        self.value(tables, key)
     }
 
-    fn read(&self, key: u64) -> Result<Option<V>, BeingChanged> {
+    fn read<V: Value>(&self, tables: &Tables<V>, key: u64) -> Result<Option<V>, BeingChanged> {
         let version = self.version.load(Acquire);
-        let table = self.published.load();
-        let value = table.find(key).ok().map(|slot| table.value(slot));
+        let value = self.value(tables, key);
         let is_whole = version.is_multiple_of(2) && self.version.load(Relaxed) == version;
         if is_whole { Ok(value) } else { Err(BeingChanged) }
     }
 
-    /// The entries, and room for one of this key.
-    pub(super) fn lock_with_room(&self, key: u64) -> MutexGuard<'_, Entries<V>> {
-        let mut entries = self.lock();
-        while entries.is_full() && entries.table.find(key).is_err() {
-            let outgrown = Arc::clone(&entries.table);
-            drop(entries);
-            self.replace(&outgrown, outgrown.larger());
-            entries = self.lock();
+    fn value<V: Value>(&self, tables: &Tables<V>, key: u64) -> Option<V> {
+        let table = self.table(tables, leaf(key))?;
+        table.find(key).ok().map(|slot| table.value(slot))
+    }
+
+    /// The lock, with room for an entry of this key if there can be any, and the key's table.
+    pub(super) fn lock_with_room<'a, V: Value>(
+        &self,
+        tables: &'a Tables<V>,
+        key: u64,
+    ) -> (MutexGuard<'_, ()>, Option<Table<'a, V>>) {
+        let mut taken = None;
+        loop {
+            let locked = self.lock();
+            let table = self.table(tables, leaf(key));
+            if !self.wants_room(table, key) {
+                if let Some(unused) = taken {
+                    tables.give_back(unused);
+                }
+                return (locked, table);
+            }
+            if let Some(number) = taken.take() {
+                self.split(tables, leaf(key), number);
+                continue;
+            }
+            drop(locked);
+            taken = tables.take();
+            if taken.is_none() {
+                let locked = self.lock();
+                return (locked, self.table(tables, leaf(key)));
+            }
         }
-        entries
     }
 
-    /// Makes the key's entry in the free slot that was found for it. `true`: whoever tends the map should be told.
-    pub(super) fn insert(&self, entries: &mut Entries<V>, slot: usize, key: u64, value: V) -> bool {
-        self.change(|| entries.table.put(slot, key, value));
-        entries.len += 1;
-        let slots = entries.table.slots();
-        // Told once until it is seen to. The flag is not asked of small tables.
-        slots >= TENDED && entries.len >= soon_full(slots) && !self.wants_room.swap(true, Relaxed)
+    fn wants_room<V: Value>(&self, table: Option<Table<'_, V>>, key: u64) -> bool {
+        table.is_none_or(|table| table.find(key).is_err() && table.is_full() && self.run(leaf(key)).len() > 1)
     }
 
-    pub(super) fn write(&self, entries: &Entries<V>, slot: usize, value: V) {
-        self.change(|| entries.table.replace(slot, value));
+    /// Gives the upper half of the leaves that share this one's table to another table, with their entries; or all, where there was
+    /// no table.
+    fn split<V: Value>(&self, tables: &Tables<V>, leaf_of_full: usize, other: Number) {
+        let run = self.run(leaf_of_full);
+        let (full, other_table) = (self.table(tables, leaf_of_full), tables.table(other));
+        let begins = if full.is_some() { run.start + run.len() / 2 } else { run.start };
+        self.change(|| {
+            for (full, other) in full.into_iter().zip(other_table) {
+                for slot in full.backwards() {
+                    let key = full.key(slot);
+                    if let (true, Err(free)) = (leaf(key) >= begins, other.find(key)) {
+                        other.insert(free, key, full.value(slot));
+                        full.remove(slot);
+                    }
+                }
+            }
+            self.leaves[begins..run.end].iter().for_each(|leaf| leaf.store(other.code(), Release));
+        });
     }
 
-    pub(super) fn remove(&self, entries: &mut Entries<V>, slot: usize) {
-        self.change(|| entries.table.remove(slot));
-        entries.len -= 1;
+    /// The leaves that share this one's table. They are as many as a power of two, and begin at a multiple of that.
+    fn run(&self, leaf: usize) -> Range<usize> {
+        let number = |leaf: usize| self.leaves[leaf].load(Acquire);
+        let mut run = leaf..leaf + 1;
+        while run.len() < LEAVES {
+            let (len, start) = (2 * run.len(), leaf - leaf % (2 * run.len()));
+            if number(start) != number(leaf) || number(start + len - 1) != number(leaf) {
+                break;
+            }
+            run = start..start + len;
+        }
+        run
     }
 
-    /// What `change` writes, readers take for whole only after it.
-    fn change(&self, change: impl FnOnce()) {
-        let version = self.version.load(Relaxed);
-        self.version.store(version + 1, Relaxed);
+    fn table<'a, V: Value>(&self, tables: &'a Tables<V>, leaf: usize) -> Option<Table<'a, V>> {
+        tables.table(Number::of(self.leaves[leaf].load(Acquire))?)
+    }
+
+    /// What `change` writes, under the lock, readers take for whole only after it.
+    pub(super) fn change(&self, change: impl FnOnce()) {
+        let odd = self.version.load(Relaxed) | 1;
+        self.version.store(odd, Relaxed);
         change();
-        self.version.store(version + 2, Release);
+        self.version.store(odd + 1, Release);
     }
 
-    /// Makes room ahead, if it is wanted.
-    pub(super) fn tend(&self) {
-        if !self.wants_room.load(Relaxed) {
-            return;
-        }
-        self.wants_room.store(false, Relaxed);
-        let entries = self.lock();
-        let outgrown = (entries.len >= soon_full(entries.table.slots())).then(|| Arc::clone(&entries.table));
-        drop(entries);
-        if let Some(outgrown) = outgrown {
-            self.replace(&outgrown, outgrown.larger());
-        }
+    /// Calls `look`, under the lock, with the table of this leaf, if it has one; returns the first leaf of the next table.
+    pub(super) fn look<'a, V: Value>(&self, tables: &'a Tables<V>, leaf: usize, look: impl FnOnce(Table<'a, V>)) -> usize {
+        let _locked = self.lock();
+        self.table(tables, leaf).map(look);
+        self.run(leaf).end
     }
 
-    /// Replaces each value by what `keep` makes of it, or nothing.
-    pub(super) fn sweep(&self, keep: impl Fn(V) -> Option<V>) -> Swept {
-        let mut entries = self.lock();
-        let (before, table) = (entries.len, Arc::clone(&entries.table));
+    /// Replaces each value of a table by what `keep` makes of it, or nothing. Under the lock.
+    pub(super) fn sweep<V: Value>(&self, table: Table<'_, V>, keep: impl Fn(V) -> Option<V>) -> Swept {
+        let before = table.len();
         for slot in table.backwards() {
             let value = table.value(slot);
             match keep(value) {
                 Some(kept) if kept.words() == value.words() => {}
-                Some(kept) => self.write(&entries, slot, kept),
-                None => self.remove(&mut entries, slot),
+                Some(kept) => self.change(|| table.replace(slot, kept)),
+                None => self.change(|| table.remove(slot)),
             }
         }
-        let left = entries.len;
-        drop(entries);
-        if is_sparse(left, table.slots()) {
-            self.replace(&table, Table::for_entries(left));
-        }
-        Swept { gone: before - left, left }
-    }
-
-    /// Moves the entries from a table that was seen to another one, unless somebody has done so meanwhile, or more have come than it
-    /// has room for.
-    fn replace(&self, seen: &Arc<Table<V>>, other: Table<V>) {
-        let other = Arc::new(other);
-        let mut entries = self.lock();
-        if Arc::ptr_eq(&entries.table, seen) && entries.len <= full(other.slots()) {
-            seen.copy_to(&other);
-            self.published.store(Arc::clone(&other));
-            entries.table = other;
-        }
+        Swept { gone: before - table.len(), left: table.len() }
     }
 
     #[cfg(test)]
     pub(super) fn is_locked(&self) -> bool {
-        self.entries.try_lock().is_err()
+        self.changing.try_lock().is_err()
     }
 
-    /// Poisoned: a panic came between two whole changes, never within one.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Entries<V>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<V: Value> Entries<V> {
-    /// Whether no new key may come.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.len >= MOST_PER_SHARD
-    }
-
-    fn is_full(&self) -> bool {
-        self.len >= full(self.table.slots())
+    /// Poisoned: a panic came between two changes, or amid one that the next sets right.
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Entries at which a new key makes the table grow first. Beyond, searches become long; one slot at least stays free.
-fn full(slots: usize) -> usize {
-    slots * 7 / 8
-}
-
-/// Entries at which whoever tends the map makes room: a fifth of those that fill it may come until that is done.
-fn soon_full(slots: usize) -> usize {
-    slots * 11 / 16
-}
-
-/// The memory of a flood goes back, seldom and much at once: a steady number of entries is never moved about.
-fn is_sparse(entries: usize, slots: usize) -> bool {
-    slots > FEW && entries < slots / 8
+/// A key's place in its shard.
+fn leaf(key: u64) -> usize {
+    (key >> LEAF_BIT) as usize % LEAVES
 }
 
 #[cfg(test)]

@@ -1,24 +1,32 @@
-//! A table of fixed size from keys to values, made of atomic words: who may change it must be alone, who reads need not be.
+//! A table of [`SLOTS`] slots from keys to values, made of atomic words: who may change it must be alone, who reads need not be.
 //!
-//! Open addressing, each key beside its value: a look-up of one of a million users fetches one line of memory, seldom two, where a
-//! table with its tags and its entries apart fetches two. Keys are keyed hashes already: their lowest 32 bits, scaled, are the place
-//! where a search begins. What is removed leaves no mark, because what comes after it moves up.
+//! Open addressing, each key beside its value: a look-up of one of a million users fetches one line of the entries' memory, seldom two,
+//! where a table with its tags and its entries apart fetches two. Keys are keyed hashes already: their lowest 32 bits, scaled, are the
+//! place where a search begins. What is removed leaves no mark, because what comes after it moves up. At most [`MOST`] slots are taken,
+//! so every search meets a free one; a reader, who may see a change half done, stops after [`SLOTS`] all the same.
 //!
-//! A reader beside a change may see anything that the change passes through, but always comes to an end; that what it saw was whole is
-//! for the shard's version to say (`shard`). Words are written with `Release` and read with `Acquire` for that: who reads a word of a
-//! change also sees that the change had begun.
+//! A reader beside a change may see anything that the change passes through; that what it saw was whole is for the shard's version to
+//! say (`shard`). Words are written with `Release` and read with `Acquire` for that.
 //!
-//! What it does not do: grow, count its entries, keep changes apart.
+//! What it does not do: grow, keep changes apart.
 
 use super::sync::{
     AtomicU64,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use std::marker::PhantomData;
 
 /// Slots from one place where searches begin to the next: with values of one word what a line of memory holds.
 const GROUP: usize = 4;
 const WORDS_PER_LINE: usize = 8;
+/// Of a table. Few, so that whatever is done to a whole table is soon done; many enough that they fill evenly.
+#[cfg(not(loom))]
+pub(super) const SLOTS: usize = 64;
+/// Loom keeps an account of each word.
+#[cfg(loom)]
+pub(super) const SLOTS: usize = 4;
+/// Entries of a table. Beyond, searches become long.
+pub(super) const MOST: usize = SLOTS * 7 / 8;
 /// The key of a slot without an entry.
 const FREE: u64 = 0;
 
@@ -57,136 +65,131 @@ impl Value for u32 {
     }
 }
 
-/// The slots.
-#[derive(Debug)]
-pub(super) struct Table<V> {
-    lines: Box<[Line]>,
-    slots: usize,
+/// A table where it lies: a line with the number of entries, and the slots.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table<'a, V> {
+    lines: &'a [Line],
     value: PhantomData<V>,
 }
 
 /// A line of memory.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Line([AtomicU64; WORDS_PER_LINE]);
+pub(super) struct Line([AtomicU64; WORDS_PER_LINE]);
 
-impl<V: Value> Table<V> {
+impl<'a, V: Value> Table<'a, V> {
     const WORDS: usize = 1 + V::WORDS;
+    /// Lines of one table.
+    pub(super) const LINES: usize = 1 + (SLOTS * Self::WORDS).div_ceil(WORDS_PER_LINE);
 
-    /// All free; with room for `entries`, so that a third as many again still find theirs quickly.
-    pub(super) fn for_entries(entries: usize) -> Self {
-        Self::of_groups(entries.div_ceil(GROUP - 1))
+    /// The table on these [`LINES`](Self::LINES): without an entry, if all their words are 0.
+    pub(super) fn on(lines: &'a [Line]) -> Self {
+        Self { lines, value: PhantomData }
     }
 
-    /// All free; for who has outgrown this one. A quarter more: what is moved about stays five times what comes, and what lies free
-    /// a fifth of all.
-    pub(super) fn larger(&self) -> Self {
-        let groups = self.slots / GROUP;
-        Self::of_groups(groups + groups / 4 + 1)
+    /// Entries.
+    pub(super) fn len(self) -> usize {
+        usize::try_from(self.count().load(Acquire)).unwrap_or(SLOTS)
     }
 
-    fn of_groups(groups: usize) -> Self {
-        let slots = groups * GROUP;
-        let lines = (0..(slots * Self::WORDS).div_ceil(WORDS_PER_LINE)).map(|_| Line::default()).collect();
-        Self { lines, slots, value: PhantomData }
+    /// Whether no new key may come.
+    pub(super) fn is_full(self) -> bool {
+        self.len() >= MOST
     }
 
-    pub(super) fn slots(&self) -> usize {
-        self.slots
-    }
-
-    /// The key's slot, or else the free one that it would take. (Without a free one, which who keeps it sees to, that is none.)
-    pub(super) fn find(&self, key: u64) -> Result<usize, usize> {
-        let mut slot = self.home(key);
-        for _ in 0..self.slots {
+    /// The key's slot, or else the free one that it would take.
+    pub(super) fn find(self, key: u64) -> Result<usize, usize> {
+        let mut slot = home(key);
+        for _ in 0..SLOTS {
             match self.key(slot) {
                 FREE => break,
                 found if found == kept_as(key) => return Ok(slot),
-                _ => slot = self.after(slot),
+                _ => slot = after(slot),
             }
         }
         Err(slot)
     }
 
     /// What stands in a slot.
-    pub(super) fn value(&self, slot: usize) -> V {
+    pub(super) fn value(self, slot: usize) -> V {
         let at = slot * Self::WORDS + 1;
         let second = if V::WORDS > 1 { self.word(at + 1).load(Acquire) } else { 0 };
         V::of_words([self.word(at).load(Acquire), second])
     }
 
-    /// Puts an entry into the free slot that [`find`](Self::find) named.
-    pub(super) fn put(&self, slot: usize, key: u64, value: V) {
+    /// Makes an entry in the free slot that [`find`](Self::find) named, of a table that is not full.
+    pub(super) fn insert(self, slot: usize, key: u64, value: V) {
+        self.put(slot, key, value);
+        self.count().store(self.count().load(Relaxed) + 1, Release);
+    }
+
+    fn put(self, slot: usize, key: u64, value: V) {
         self.replace(slot, value);
         self.word(slot * Self::WORDS).store(kept_as(key), Release);
     }
 
     /// Replaces what stands in a slot.
-    pub(super) fn replace(&self, slot: usize, value: V) {
+    pub(super) fn replace(self, slot: usize, value: V) {
         let words = value.words();
         for (index, word) in words.into_iter().enumerate().take(V::WORDS) {
             self.word(slot * Self::WORDS + 1 + index).store(word, Release);
         }
     }
 
-    /// Frees a slot. What would not be found behind a free one moves up: entries change places between here and the next free slot.
-    pub(super) fn remove(&self, slot: usize) {
-        let (mut free, mut next) = (slot, self.after(slot));
+    /// Frees the slot of an entry. What would not be found behind a free one moves up: entries change places between here and the
+    /// next free slot.
+    pub(super) fn remove(self, slot: usize) {
+        let (mut free, mut next) = (slot, after(slot));
         while self.key(next) != FREE {
             let key = self.key(next);
-            let home = self.home(key);
-            if self.steps(home, free) < self.steps(home, next) {
+            let home = home(key);
+            if steps(home, free) < steps(home, next) {
                 self.put(free, key, self.value(next));
                 free = next;
             }
-            next = self.after(next);
+            next = after(next);
         }
         self.word(free * Self::WORDS).store(FREE, Release);
+        self.count().store(self.count().load(Relaxed) - 1, Release);
     }
 
     /// The slots of all entries, from the last before a free one backwards: so what a removal moves was passed before.
-    pub(super) fn backwards(&self) -> impl Iterator<Item = usize> {
-        let end = (0..self.slots).find(|slot| self.key(*slot) == FREE).unwrap_or(0);
-        (0..end).rev().chain((end..self.slots).rev()).filter(|slot| self.key(*slot) != FREE)
+    pub(super) fn backwards(self) -> impl Iterator<Item = usize> {
+        let end = (0..SLOTS).find(|slot| self.key(*slot) == FREE).unwrap_or(0);
+        (0..end).rev().chain((end..SLOTS).rev()).filter(move |slot| self.key(*slot) != FREE)
     }
 
     /// All entries.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, V)> {
-        let taken = (0..self.slots).filter(|slot| self.key(*slot) != FREE);
-        taken.map(|slot| (self.key(slot), self.value(slot)))
+    pub(super) fn entries(self) -> impl Iterator<Item = (u64, V)> {
+        self.backwards().map(move |slot| (self.key(slot), self.value(slot)))
     }
 
-    /// Puts all entries into another table, which is empty and has room for them. They come in the order of their places there.
-    pub(super) fn copy_to(&self, other: &Self) {
-        for (key, value) in self.entries() {
-            if let Err(slot) = other.find(key) {
-                other.put(slot, key, value);
-            }
-        }
-    }
-
-    fn key(&self, slot: usize) -> u64 {
+    /// The key in a slot, as it is kept.
+    pub(super) fn key(self, slot: usize) -> u64 {
         self.word(slot * Self::WORDS).load(Acquire)
     }
 
-    fn word(&self, index: usize) -> &AtomicU64 {
-        &self.lines[index / WORDS_PER_LINE].0[index % WORDS_PER_LINE]
+    fn count(self) -> &'a AtomicU64 {
+        &self.lines[0].0[0]
     }
 
-    /// Where the search for a key begins.
-    fn home(&self, key: u64) -> usize {
-        let groups = (self.slots / GROUP) as u64;
-        (((key & 0xffff_ffff) * groups) >> 32) as usize * GROUP
+    fn word(self, index: usize) -> &'a AtomicU64 {
+        &self.lines[1 + index / WORDS_PER_LINE].0[index % WORDS_PER_LINE]
     }
+}
 
-    fn after(&self, slot: usize) -> usize {
-        if slot + 1 < self.slots { slot + 1 } else { 0 }
-    }
+/// Where the search for a key begins.
+fn home(key: u64) -> usize {
+    (((key & 0xffff_ffff) * (SLOTS / GROUP) as u64) >> 32) as usize * GROUP
+}
 
-    /// Steps of a search from one slot to another.
-    fn steps(&self, from: usize, to: usize) -> usize {
-        if to < from { to + self.slots - from } else { to - from }
-    }
+fn after(slot: usize) -> usize {
+    (slot + 1) % SLOTS
+}
+
+/// Steps of a search from one slot to another.
+fn steps(from: usize, to: usize) -> usize {
+    (SLOTS + to - from) % SLOTS
 }
 
 /// The key that means a free slot is kept as its neighbour: two in 2⁶⁴ keys that are one.

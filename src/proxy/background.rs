@@ -19,16 +19,12 @@ use pingora_core::apps::http_app::HttpServer;
 use prometheus::{IntCounter, IntGauge};
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 /// Between two sweeps of all buckets; one of a million buckets takes 4 ms when all stay, 13 ms when all go.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-/// At least this long between two passes over the limits' maps that make room; a flood of millions of users a second fills the room
-/// that is left when a pass is asked for in a hundred times that.
-const TEND_PAUSE: Duration = Duration::from_millis(1);
 /// Between the beginnings of two writes of the quotas' state.
 const STATE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -45,7 +41,6 @@ pub fn spawn(shared: &Arc<Shared>, admin: Bound, shutdown: watch::Receiver<bool>
         }
     }));
     drop(tokio::spawn(sweep(Arc::clone(shared))));
-    tend_limits(Arc::clone(shared));
     drop(tokio::spawn(keep_limit_state(Arc::clone(shared))));
 }
 
@@ -78,21 +73,6 @@ async fn sweep(shared: Arc<Shared>) {
         if let Err(error) = tokio::task::spawn_blocking(sweep).await {
             log::error!(target: "limits", "a sweep of the buckets failed: {error}");
         }
-    }
-}
-
-/// Makes room in the limits' maps before it is needed: memory for many users may take milliseconds, which no request should wait for.
-/// On a thread of its own, which requests wake without a lock; without it they make room themselves.
-fn tend_limits(shared: Arc<Shared>) {
-    let tend = move || {
-        loop {
-            shared.state.limits.tend();
-            thread::sleep(TEND_PAUSE);
-            thread::park();
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("limits".to_owned()).spawn(tend) {
-        log::error!(target: "limits", "no thread makes room for users ahead: {error}");
     }
 }
 
