@@ -176,52 +176,44 @@ fn connections_past_the_bound() {
     });
 }
 
+/// So many connections that begin alike, and then bring a piece of the rest in each pause; how many pieces.
+fn trickle(address: SocketAddr, connections: usize, begin: &[u8], piece: &[u8], pause: Duration) -> usize {
+    let mut slow: Vec<TcpStream> = (0..connections).map(|_| connect(address)).collect();
+    let (end, mut count) = (Instant::now() + flood_time(), 0);
+    for stream in &mut slow {
+        stream.write_all(begin).unwrap();
+    }
+    while Instant::now() < end {
+        let next = Instant::now() + pause;
+        for stream in &mut slow {
+            stream.write_all(piece).unwrap();
+            count += 1;
+        }
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    count
+}
+
+const MANY: &str = "[bounds]\nheader_timeout = \"60s\"\nconnections = 5000\nconnections_per_address = 5000";
+
 #[test]
 fn slow_heads() {
-    let world = World::with(|setup| {
-        setup.with(LIMITLESS).with("[bounds]\nheader_timeout = \"60s\"\nconnections = 5000\nconnections_per_address = 5000")
-    });
+    let world = World::with(|setup| setup.with(LIMITLESS).with(MANY));
     let address = world.gateway.address();
     beside_a_good_client("1,000 heads, a byte each 10 ms", &world, "bytes", || {
-        let mut slow: Vec<TcpStream> = (0..1_000).map(|_| connect(address)).collect();
-        let (end, mut count) = (Instant::now() + flood_time(), 0);
-        for stream in &mut slow {
-            stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
-        }
-        while Instant::now() < end {
-            let next = Instant::now() + Duration::from_millis(10);
-            for stream in &mut slow {
-                stream.write_all(b"x").unwrap();
-                count += 1;
-            }
-            thread::sleep(next.saturating_duration_since(Instant::now()));
-        }
-        ((), count)
+        ((), trickle(address, 1_000, b"GET / HTTP/1.1\r\nX: ", b"x", Duration::from_millis(10)))
     });
 }
 
 #[test]
 fn slow_bodies() {
-    let world = World::with(|setup| setup.with(LIMITLESS).with("[bounds]\nconnections = 5000\nconnections_per_address = 5000"));
+    let world = World::with(|setup| setup.with(LIMITLESS).with(MANY));
     let address = world.gateway.address();
     let head = format!(
         "POST {LIST} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         world.bearer
     );
     beside_a_good_client("500 bodies, a chunk of one byte each 100 ms", &world, "chunks", || {
-        let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(address)).collect();
-        let (end, mut count) = (Instant::now() + flood_time(), 0);
-        for stream in &mut slow {
-            stream.write_all(head.as_bytes()).unwrap();
-        }
-        while Instant::now() < end {
-            let next = Instant::now() + Duration::from_millis(100);
-            for stream in &mut slow {
-                stream.write_all(b"1\r\n \r\n").unwrap();
-                count += 1;
-            }
-            thread::sleep(next.saturating_duration_since(Instant::now()));
-        }
-        ((), count)
+        ((), trickle(address, 500, head.as_bytes(), b"1\r\n \r\n", Duration::from_millis(100)))
     });
 }

@@ -198,4 +198,4 @@ fn kept_as(key: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,12 +12,13 @@ use super::{
 use crate::{
     config::Gateway,
     observe::{LimitedUsers, LogQueue, Metrics, RequestIds},
-    remote::{Found, KeptLock, KeyFetcher, LimitStateFile},
+    remote::{Found, KeyFetcher, LimitStateFile},
     state::State,
     time::Now,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
+    fs::File,
     io,
     sync::{Arc, mpsc},
 };
@@ -90,12 +91,12 @@ pub(super) fn share(
     log: Arc<LogQueue>,
     Keys { metrics, fetcher }: Keys,
     clock: Clock,
-    kept: Option<KeptLock>,
+    lock: Option<File>,
 ) -> Result<(Arc<Shared>, ReloadQueue), RunError> {
     let mut seed = [0u8; 32];
     getrandom::fill(&mut seed).map_err(|error| RunError::System(io::Error::other(error.to_string())))?;
     let key = std::array::from_fn(|word| seed[word * 8..word * 8 + 8].iter().fold(0u64, |key, byte| key << 8 | u64::from(*byte)));
-    let (state, limit_state) = restore(&gateway, clock.now(), kept)?;
+    let (state, limit_state) = restore(&gateway, clock.now(), lock)?;
     let (reloads, reload_queue) = ReloadDesk::new();
     let shared = Shared {
         state,
@@ -114,13 +115,14 @@ pub(super) fn share(
 }
 
 /// The state of a start: empty but for the quotas that were kept, under the lock of the process before if it gave one.
-fn restore(gateway: &Gateway, now: Now, kept: Option<KeptLock>) -> Result<(State, Option<LimitStateFile>), RunError> {
+fn restore(gateway: &Gateway, now: Now, lock: Option<File>) -> Result<(State, Option<LimitStateFile>), RunError> {
     let Some(path) = gateway.state_file.clone() else { return Ok((State::new(gateway), None)) };
     let unusable = |error| RunError::LimitState(path.clone(), error);
-    let file = match kept.filter(|kept| kept.path == path) {
-        Some(kept) => LimitStateFile::inherited(kept),
-        None => LimitStateFile::take(path.clone()).map_err(unusable)?,
+    let inherited = match lock {
+        Some(lock) => LimitStateFile::inherit(&path, lock).map_err(unusable)?,
+        None => None,
     };
+    let file = inherited.map_or_else(|| LimitStateFile::take(path.clone()).map_err(unusable), Ok)?;
     let found = file.read().map_err(unusable)?;
     let state = match &found {
         Found::Kept(kept) => State::restored(gateway, kept, now),

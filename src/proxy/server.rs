@@ -17,12 +17,9 @@ use super::{
     tls::TlsError,
     upgrade::{self, Heir, Sockets},
 };
-use crate::{
-    config::{Gateway, Listener, ListenerAddress},
-    remote::KeptLock,
-};
+use crate::config::{Gateway, Listener, ListenerAddress};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::{fmt, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
+use std::{fmt, fs::File, io, path::PathBuf, sync::Arc, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime,
     sync::{Mutex, oneshot, watch},
@@ -172,18 +169,18 @@ pub async fn take_over(gateway: Gateway, clock: Clock, file: PathBuf) -> Result<
     let mut given = heir.receive().await.map_err(|error| RunError::Upgrade(path.clone(), error))?;
     let find = |address: &ListenerAddress| given.take(address).map_or_else(|| Bound::bind(address), Ok);
     let sockets = Sockets::find(&prepared.gateway, find).map_err(|(address, error)| RunError::Bind(address, error))?;
-    let state = given.state.take();
-    let running = serve(prepared, sockets, state, Some(file))?;
+    let lock = given.lock.take();
+    let running = serve(prepared, sockets, lock, Some(file))?;
     log::info!(target: "upgrade", "taken over");
     // One that is gone by now accepts nothing either.
     drop(given.serves());
     Ok(running)
 }
 
-fn serve(mut prepared: Prepared, sockets: Sockets, state: Option<KeptLock>, file: Option<PathBuf>) -> Result<Running, RunError> {
+fn serve(mut prepared: Prepared, sockets: Sockets, lock: Option<File>, file: Option<PathBuf>) -> Result<Running, RunError> {
     sockets.name(&mut prepared.gateway).map_err(RunError::System)?;
     let (clock, tls) = (prepared.clock, prepared.tls);
-    let (shared, mut reload_queue) = share(prepared.gateway, prepared.queue, prepared.keys, clock, state)?;
+    let (shared, mut reload_queue) = share(prepared.gateway, prepared.queue, prepared.keys, clock, lock)?;
     if file.is_none() {
         reload_queue.close();
     }
@@ -259,9 +256,9 @@ impl Running {
         let heir = upgrade::find(&path).await?;
         let on_its_way = OnItsWay(Some(&self.shared));
         let shared = Arc::clone(&self.shared);
-        let kept = timeout(LAST_STATE, spawn_blocking(move || shared.give_limit_state())).await???;
+        let lock = timeout(LAST_STATE, spawn_blocking(move || shared.give_limit_state())).await???;
         let sockets = self.sockets.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        upgrade::give(heir, sockets, kept).await?;
+        upgrade::give(heir, sockets, lock).await?;
         on_its_way.arrived();
         Ok(())
     }

@@ -7,11 +7,11 @@ use super::{
 use crate::{
     config::Gateway,
     observe::{Handles, LimitedUsers, LogQueue, Metrics, RequestIds},
-    remote::{KeptLock, KeyFetcher, LimitStateFile},
+    remote::{KeyFetcher, LimitStateFile},
     state::State,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
-use std::{io, ops::Deref, sync::Arc};
+use std::{fs::File, io, ops::Deref, sync::Arc};
 
 /// The configuration in force, the state, and the ways to record.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Shared {
     ///
     /// # Errors
     /// Out of file descriptors.
-    pub fn give_limit_state(&self) -> io::Result<Option<KeptLock>> {
+    pub fn give_limit_state(&self) -> io::Result<Option<File>> {
         self.limit_state.as_ref().map_or(Ok(None), |file| file.give(&self.state.limits, self.clock.now()))
     }
 }

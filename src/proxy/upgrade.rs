@@ -9,10 +9,7 @@
 //! clients' tokens.
 
 use super::listeners::{Bound, bind_unix};
-use crate::{
-    config::{Gateway, ListenerAddress, stands_for},
-    remote::KeptLock,
-};
+use crate::config::{Gateway, ListenerAddress, stands_for};
 use rustix::{
     net::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
@@ -36,8 +33,8 @@ use tokio::{net::UnixListener, task::spawn_blocking};
 
 /// The kernel passes on 253 (`SCM_MAX_FD`).
 const MOST_FILES: usize = 253;
-/// A letter names one path.
-const LONGEST_LETTER: usize = 8192;
+/// Much more than any says.
+const LONGEST_LETTER: usize = 1024;
 /// The other process reads and writes at once when it does at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// It may have many certificates to read and quotas to restore before it serves.
@@ -53,8 +50,8 @@ const SERVING: u8 = b'+';
 struct Letter {
     /// Of this form; another one is not understood.
     version: u32,
-    /// The state file whose lock comes along.
-    state_file: Option<PathBuf>,
+    /// The lock of the state file comes along.
+    with_lock: bool,
 }
 
 const VERSION: u32 = 1;
@@ -105,8 +102,8 @@ impl Sockets {
 #[derive(Debug)]
 pub struct Given {
     sockets: Vec<(ListenerAddress, Bound)>,
-    /// The state file that it wrote.
-    pub state: Option<KeptLock>,
+    /// That of the state file that it wrote.
+    pub lock: Option<File>,
     giver: UnixStream,
 }
 
@@ -171,15 +168,12 @@ fn read(giver: UnixStream) -> io::Result<Given> {
     giver.set_write_timeout(Some(PATIENCE))?;
     check_user(&giver)?;
     let (letter, mut files) = read_letter(&giver)?;
-    let state = match letter.state_file {
-        Some(path) => files.pop().map(|lock| KeptLock { path, lock: File::from(lock) }),
-        None => None,
-    };
+    let lock = if letter.with_lock { files.pop().map(File::from) } else { None };
     let with_address = |file: OwnedFd| {
         let bound = Bound::inherited(file)?;
         Ok((bound.address()?, bound))
     };
-    Ok(Given { sockets: files.into_iter().map(with_address).collect::<io::Result<_>>()?, state, giver })
+    Ok(Given { sockets: files.into_iter().map(with_address).collect::<io::Result<_>>()?, lock, giver })
 }
 
 fn read_letter(giver: &UnixStream) -> io::Result<(Letter, Vec<OwnedFd>)> {
@@ -207,9 +201,9 @@ fn read_letter(giver: &UnixStream) -> io::Result<(Letter, Vec<OwnedFd>)> {
 ///
 /// # Errors
 /// It is another user's, or does not serve in time. What was given is still its giver's.
-pub async fn give(heir: UnixStream, sockets: &Sockets, state: Option<KeptLock>) -> io::Result<()> {
+pub async fn give(heir: UnixStream, sockets: &Sockets, lock: Option<File>) -> io::Result<()> {
     let files = sockets.copies()?;
-    let given = spawn_blocking(move || write(heir, &files, state)).await;
+    let given = spawn_blocking(move || write(heir, &files, lock.as_ref())).await;
     given.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map_err(in_words)
 }
 
@@ -229,14 +223,13 @@ pub async fn find(path: &Path) -> io::Result<UnixStream> {
 }
 
 /// Blocks until the other process serves, or does not.
-fn write(mut heir: UnixStream, files: &[OwnedFd], state: Option<KeptLock>) -> io::Result<()> {
+fn write(mut heir: UnixStream, files: &[OwnedFd], lock: Option<&File>) -> io::Result<()> {
     heir.set_write_timeout(Some(PATIENCE))?;
     heir.set_read_timeout(Some(SERVING_BY))?;
     check_user(&heir)?;
-    let (state_file, lock) = state.map(|kept| (kept.path, kept.lock)).unzip();
-    let mut letter = serde_json::to_vec(&Letter { version: VERSION, state_file })?;
+    let mut letter = serde_json::to_vec(&Letter { version: VERSION, with_lock: lock.is_some() })?;
     letter.push(b'\n');
-    let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).chain(lock.as_ref().map(AsFd::as_fd)).collect();
+    let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).chain(lock.map(AsFd::as_fd)).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if letter.len() > LONGEST_LETTER || !control.push(SendAncillaryMessage::ScmRights(&files)) {

@@ -13,7 +13,10 @@
 //!
 //! What the bytes mean is not decided here.
 
-use super::files::{Like, Old, write_whole};
+use super::{
+    files::{Like, Old, write_whole},
+    locked_file::is_at,
+};
 use crate::{
     config::files::read_bytes,
     limit::{Damage, Kept, LimitState},
@@ -67,10 +70,13 @@ impl LimitStateFile {
         Ok(Self::with(path, lock))
     }
 
-    /// Goes on with one that another process gave away.
-    #[must_use]
-    pub fn inherited(kept: KeptLock) -> Self {
-        Self::with(kept.path, Some(kept.lock))
+    /// Goes on with a lock that another process gave away, however that one calls the file; none if it is another file's.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn inherit(path: &Path, lock: File) -> io::Result<Option<Self>> {
+        let is_of_this = is_at(&lock, &lock_of(path)?)?;
+        Ok(is_of_this.then(|| Self::with(path.to_owned(), Some(lock))))
     }
 
     fn with(path: PathBuf, lock: Option<File>) -> Self {
@@ -109,12 +115,12 @@ impl LimitStateFile {
     ///
     /// # Errors
     /// Out of file descriptors: nothing is given.
-    pub fn give(&self, limits: &LimitState, now: Now) -> io::Result<Option<KeptLock>> {
+    pub fn give(&self, limits: &LimitState, now: Now) -> io::Result<Option<File>> {
         let lock = self.lock.as_ref().map(File::try_clone).transpose()?;
         // Before the write: one that hangs must not undo a later `take_back`.
         self.given.store(true, Ordering::Release);
         self.write_changes(&mut self.failing.lock().unwrap_or_else(PoisonError::into_inner), limits, now);
-        Ok(lock.map(|lock| KeptLock { path: self.path.clone(), lock }))
+        Ok(lock)
     }
 
     /// Nobody took it: it is written again.
@@ -139,27 +145,23 @@ impl LimitStateFile {
     }
 }
 
-/// A lock on its way from one process to another, and the state file that it is for.
-#[derive(Debug)]
-pub struct KeptLock {
-    /// The state file.
-    pub path: PathBuf,
-    /// `NAME.lock`, locked.
-    pub lock: File,
-}
-
 /// Locks `NAME.lock`. A link in its place is not followed: a stranger who can make one must not choose what we lock.
 fn lock(path: &Path) -> io::Result<Option<File>> {
-    let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
-    name.push(".lock");
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path.with_file_name(name), flags, Mode::RUSR | Mode::WUSR)?);
+    let file = File::from(rustix::fs::open(lock_of(path)?, flags, Mode::RUSR | Mode::WUSR)?);
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// `NAME.lock`.
+fn lock_of(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
+    name.push(".lock");
+    Ok(path.with_file_name(name))
 }
 
 /// `NAME.damaged`, and a number behind it where there is one already: none is lost.

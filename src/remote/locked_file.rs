@@ -114,7 +114,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Whether an open file is the one that has this name now.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(there) => {
             let held = file.metadata()?;

@@ -18,7 +18,7 @@ mod signing_keys;
 
 pub use jwks::KeyFetcher;
 pub use key_status::{Clock, FetchResult, KeyStatus, OnFetch};
-pub use limit_state::{Found, KeptLock, LimitStateFile};
+pub use limit_state::{Found, LimitStateFile};
 pub use locked_file::LockedFile;
 pub use names::{look_up_unknown, resolve_names};
 pub use signing_keys::{RotateError, Rotation, rotate_signing_key, settle_signing_keys};

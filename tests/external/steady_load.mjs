@@ -48,8 +48,13 @@ function ask2(session, method, path) {
     stream.setEncoding('utf8');
     stream.on('response', (fields) => { status = fields[':status']; });
     stream.on('data', (data) => { text += data; });
-    stream.on('error', (error) => resolve(status ? { error: `cut after its head: ${error.code}` } : { again: error.code }));
-    stream.on('close', () => resolve(status ? { status, text } : { again: 'closed' }));
+    const unanswered = (code) => {
+      // 7: REFUSED_STREAM, which says that nothing was done (RFC 9113, section 8.7).
+      const mayAsk = session.closed || session.destroyed || stream.rstCode === 7;
+      return mayAsk ? { again: code } : { error: `reset with ${stream.rstCode}: ${code}` };
+    };
+    stream.on('error', (error) => resolve(status ? { error: `cut after its head: ${error.code}` } : unanswered(error.code)));
+    stream.on('close', () => resolve(status ? { status, text } : unanswered('closed')));
     stream.end(method === 'POST' ? '{"a":1}' : undefined);
   });
 }

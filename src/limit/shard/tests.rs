@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limit::table::MOST;
+use crate::limit::table::tests::Pair;
 use std::{
     collections::BTreeSet,
     sync::{Barrier, atomic::AtomicBool},
@@ -133,30 +134,14 @@ fn a_reader_that_never_finds_it_whole_takes_the_lock() {
     assert_eq!((alone.read(1), alone.peek(1), alone.peek(2)), (Err(BeingChanged), Some(10), None));
 }
 
-/// Both words of a value; a key is there or has never been.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Twice(u64, u64);
-
-impl Value for Twice {
-    const WORDS: usize = 2;
-
-    fn words(self) -> [u64; 2] {
-        [self.0, self.1]
-    }
-
-    fn of_words([first, second]: [u64; 2]) -> Self {
-        Self(first, second)
-    }
-}
-
 /// One thread writes, makes, forgets and moves entries, and splits tables; three read those that always stay, and one that goes and
 /// comes again.
 #[test]
 fn readers_always_see_whole_values_of_their_own_key() {
     for round in 0..20_u64 {
-        let (alone, done, start) = (&Alone::<Twice>::new(), &AtomicBool::new(false), &Barrier::new(4));
+        let (alone, done, start) = (&Alone::<Pair>::new(), &AtomicBool::new(false), &Barrier::new(4));
         let store_all = |from: u64, to: u64, more: u64| {
-            (from..to).for_each(|index| assert!(alone.store(key(index), Twice(more + index, more + index))));
+            (from..to).for_each(|index| assert!(alone.store(key(index), Pair(more + index, more + index))));
         };
         store_all(0, 20, 0);
         thread::scope(|scope| {

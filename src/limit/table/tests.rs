@@ -166,7 +166,7 @@ fn searches_in_full_tables_are_short() {
 
 /// A value of two words.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Pair(u64, u64);
+pub struct Pair(pub u64, pub u64);
 
 impl Value for Pair {
     const WORDS: usize = 2;

@@ -1,6 +1,7 @@
 //! That each table is had by one, that none is lost, and that there is an end of them.
 
 use super::*;
+use crate::limit::table::tests::Pair;
 
 #[test]
 fn there_are_so_many_and_no_more() {
@@ -48,21 +49,6 @@ fn asked<V: Value>(takers: usize) -> [u64; 2] {
     let tables = Tables::<V>::new(100);
     let counted = allocation_counter::measure(|| assert!((0..takers).all(|_| tables.take().is_some())));
     [counted.count_total, counted.bytes_total]
-}
-
-#[derive(Clone, Copy)]
-struct Pair;
-
-impl Value for Pair {
-    const WORDS: usize = 2;
-
-    fn words(self) -> [u64; 2] {
-        [0; 2]
-    }
-
-    fn of_words(_: [u64; 2]) -> Self {
-        Self
-    }
 }
 
 #[test]

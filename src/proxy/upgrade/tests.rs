@@ -22,13 +22,13 @@ fn pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().expect("two sockets")
 }
 
-fn given(sockets: &Sockets, state: Option<KeptLock>) -> (io::Result<()>, Given) {
+fn given(sockets: &Sockets, lock: Option<&File>) -> (io::Result<()>, Given) {
     let (heir, giver) = pair();
     let files = sockets.copies().expect("file descriptors");
     std::thread::scope(|scope| {
-        let written = scope.spawn(|| write(heir, &files, state));
+        let written = scope.spawn(|| write(heir, &files, lock));
         let taken = read(giver).expect("a letter");
-        let copy = Given { sockets: Vec::new(), state: None, giver: taken.giver.try_clone().expect("a file descriptor") };
+        let copy = Given { sockets: Vec::new(), lock: None, giver: taken.giver.try_clone().expect("a file descriptor") };
         copy.serves().expect("the giver is there");
         (written.join().expect("no panic"), taken)
     })
@@ -39,7 +39,7 @@ fn all_sockets_arrive_and_are_known_by_their_addresses() {
     let before = sockets();
     let (written, mut given) = given(&before, None);
     written.expect("taken");
-    assert!(given.state.is_none());
+    assert!(given.lock.is_none());
     let addresses =
         [&before.admin, &before.listeners[0], &before.listeners[1]].map(|socket| socket.address().expect("an address"));
     for address in [1, 0, 2].map(|place| &addresses[place]) {
@@ -61,10 +61,10 @@ fn port_0_stands_for_any_port_and_the_admin_listener_is_first() {
 }
 
 #[test]
-fn the_lock_of_the_state_file_comes_along() {
-    let (written, given) = given(&sockets(), Some(KeptLock { path: "/var/quotas".into(), lock: lock() }));
+fn the_lock_of_the_with_lock_comes_along() {
+    let (written, given) = given(&sockets(), Some(&lock()));
     written.expect("taken");
-    assert_eq!(given.state.as_ref().map(|kept| kept.path.as_path()), Some(Path::new("/var/quotas")));
+    assert!(given.lock.is_some());
     assert_eq!(given.sockets.len(), 3, "and is none of the listeners");
 }
 
@@ -121,7 +121,7 @@ fn a_letter_that_is_too_long_is_not_taken() {
 
 #[test]
 fn a_letter_of_another_version_is_not_taken() {
-    check_heir(b"{\"version\":2,\"state_file\":null}\n", None, "it is of another version");
+    check_heir(b"{\"version\":2,\"with_lock\":false}\n", None, "it is of another version");
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn something_else_than_a_letter_is_not_taken() {
 
 #[test]
 fn a_socket_that_does_not_listen_is_not_taken() {
-    let letter = b"{\"version\":1,\"state_file\":null}\n";
+    let letter = b"{\"version\":1,\"with_lock\":false}\n";
     check_heir(letter, Some(&pair().0.into()), "a socket that does not listen");
 }
 
 #[test]
 fn a_file_that_is_no_socket_is_not_taken() {
-    let letter = b"{\"version\":1,\"state_file\":null}\n";
+    let letter = b"{\"version\":1,\"with_lock\":false}\n";
     check_heir(letter, Some(&lock().into()), "Socket operation on non-socket (os error 88)");
 }

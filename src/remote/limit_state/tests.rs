@@ -119,3 +119,19 @@ fn a_write_that_fails_is_counted_and_tried_again_without_another_change() {
     assert_eq!(state.quota_snapshots_lost(), 2);
     assert!(matches!(file.read(), Ok(Found::Kept(kept)) if kept.len() == 1));
 }
+
+#[test]
+fn a_lock_goes_along_to_the_same_file_by_another_name_and_to_no_other() {
+    let folder = Folder::new();
+    let limits = LimitState::new(100);
+    let file = take(&folder);
+    let given = || file.give(&limits, NOW).expect("a file descriptor").expect("a lock");
+    let name = folder.path("").file_name().map(PathBuf::from).expect("a folder has a name");
+    let same = folder.path("..").join(name).join("quotas");
+    let heir = LimitStateFile::inherit(&same, given()).expect("a place");
+    assert!(heir.is_some());
+    let _other = LimitStateFile::take(folder.path("others")).expect("nobody else has it");
+    assert!(LimitStateFile::inherit(&folder.path("others"), given()).expect("a place").is_none());
+    drop((file, heir));
+    assert_eq!(LimitStateFile::take(same).map(drop).map_err(|error| error.kind()), Ok(()), "once both have let go");
+}
